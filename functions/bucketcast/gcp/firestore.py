@@ -1,0 +1,102 @@
+"""Firestore behind the port StreamDocuments."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+from google.api_core import exceptions
+from google.cloud import firestore
+
+from bucketcast.errors import InvalidRecord, PreconditionFailed, Unavailable
+from bucketcast.ports import StoredDocument, Version
+from bucketcast.stream.claim import Lease
+from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.identifiers import StreamId
+
+Answer = TypeVar("Answer")
+Decoded = TypeVar("Decoded", bound=msgspec.Struct)
+
+STREAMS: Final = "streams"
+# The lease changes every second, the stream's document every segment: two documents, so that neither makes
+# the other's writers read again.
+LEASES: Final = "leases"
+# A document is read and written in milliseconds; a call that takes this long will not be answered.
+TIMEOUT: Final = 10.0
+
+
+class FirestoreStreamDocuments:
+    """Stream documents and leases, through the official client. Safe to use from several threads."""
+
+    def __init__(self, client: firestore.Client) -> None:
+        """Use *client*'s database."""
+        self._client = client
+
+    def read(self, stream: StreamId) -> StoredDocument | None:
+        """See StreamDocuments.read."""
+        snapshot = _translated(lambda: self._document(stream).get(timeout=TIMEOUT))
+        if not snapshot.exists:
+            return None
+        document = _decode(StreamDocument, snapshot.to_dict())
+        return StoredDocument(document=document, version=Version(snapshot.update_time))
+
+    def create(self, document: StreamDocument) -> None:
+        """See StreamDocuments.create."""
+        _translated(lambda: self._document(document.stream).create(_encode(document), timeout=TIMEOUT))
+
+    def replace(self, document: StreamDocument, *, version: Version) -> None:
+        """See StreamDocuments.replace.
+
+        One commit with the precondition that the document was not updated since: all that a transaction of
+        a read and a write would give, with one call less and no lock held.
+        """
+        batch = self._client.batch()
+        batch.update(
+            self._document(document.stream),
+            _encode(document),
+            option=self._client.write_option(last_update_time=version),
+        )
+        _translated(lambda: batch.commit(timeout=TIMEOUT))
+
+    def all(self) -> Iterator[StreamDocument]:
+        """See StreamDocuments.all."""
+        for snapshot in _translated(lambda: list(self._client.collection(STREAMS).stream(timeout=TIMEOUT))):
+            yield _decode(StreamDocument, snapshot.to_dict())
+
+    def lease(self, stream: StreamId) -> Lease | None:
+        """See StreamDocuments.lease."""
+        reference = self._client.collection(LEASES).document(stream)
+        snapshot = _translated(lambda: reference.get(timeout=TIMEOUT))
+        return _decode(Lease, snapshot.to_dict()) if snapshot.exists else None
+
+    def renew_lease(self, stream: StreamId, lease: Lease) -> None:
+        """See StreamDocuments.renew_lease."""
+        reference = self._client.collection(LEASES).document(stream)
+        _translated(lambda: reference.set(_encode(lease), timeout=TIMEOUT))
+
+    def _document(self, stream: StreamId) -> firestore.DocumentReference:
+        return self._client.collection(STREAMS).document(stream)
+
+
+def _encode(record: msgspec.Struct) -> dict[str, Any]:
+    """Return *record* as Firestore's own values; durations stay texts (ISO 8601)."""
+    fields: dict[str, Any] = msgspec.to_builtins(record, builtin_types=(datetime,))
+    return fields
+
+
+def _decode(record_type: type[Decoded], fields: dict[str, Any] | None) -> Decoded:
+    try:
+        return msgspec.convert(fields, type=record_type)
+    except msgspec.ValidationError as error:
+        raise InvalidRecord(f"not a {record_type.__name__}: {error}") from error
+
+
+def _translated(call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound) as error:
+        raise PreconditionFailed("the document was written since it was read") from error
+    except exceptions.Aborted as error:
+        raise PreconditionFailed("the document is being written by another") from error
+    except exceptions.GoogleAPIError as error:
+        raise Unavailable(f"Firestore: {type(error).__name__}") from error

@@ -1,0 +1,134 @@
+"""Cloud Storage behind the port Bucket."""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+import google_crc32c
+import requests.exceptions
+from google.api_core import exceptions, retry
+from google.cloud.storage import Blob, Client
+
+from bucketcast.errors import BucketcastError, PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.objects import Generation, NewObject, ObjectFacts
+
+Answer = TypeVar("Answer")
+
+# Nothing that we read or write takes seconds: a connection that is silent for this long is dead.
+CONNECT_TIMEOUT: Final = 3.0
+READ_TIMEOUT: Final = 10.0
+
+_PASSING = (
+    exceptions.ServerError,
+    exceptions.RetryError,
+    requests.exceptions.RequestException,
+    ConnectionError,
+)
+
+
+class CloudStorageBucket:
+    """One bucket, through the official client. Safe to use from several threads."""
+
+    def __init__(self, client: Client, name: str, *, patience: float) -> None:
+        """Use *client* for the bucket *name*, trying again for *patience* seconds what fails in passing.
+
+        0 leaves trying again to the caller. More than one write a second to a name is never tried again here.
+        """
+        self._bucket = client.bucket(name)
+        self._client = client
+        self._retry = (
+            retry.Retry(
+                predicate=retry.if_exception_type(*_PASSING), initial=0.05, maximum=1.0, timeout=patience
+            )
+            if patience
+            else None
+        )
+
+    def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
+        """See Bucket.write."""
+        checksum = crc32c(new.content)
+        blob = self._bucket.blob(new.name)
+        blob.cache_control = new.cache_control
+        blob.metadata = dict(new.metadata)
+        blob.crc32c = checksum
+        _translated(
+            lambda: blob.upload_from_string(
+                new.content,
+                content_type=new.content_type,
+                if_generation_match=if_generation,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                retry=self._retry,
+            )
+        )
+        if blob.crc32c != checksum or blob.size != len(new.content):
+            raise Unavailable(f"the bucket holds something else under {new.name} than was sent")
+        return _facts(blob)
+
+    def facts(self, name: str) -> ObjectFacts | None:
+        """See Bucket.facts."""
+        blob = _translated(
+            lambda: self._bucket.get_blob(name, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), retry=self._retry)
+        )
+        return None if blob is None else _facts(blob)
+
+    def read(self, name: str) -> bytes | None:
+        """See Bucket.read."""
+        blob = self._bucket.blob(name)
+        try:
+            content = blob.download_as_bytes(
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), retry=self._retry, single_shot_download=True
+            )
+        except exceptions.NotFound:
+            return None
+        except (exceptions.GoogleAPIError, *_PASSING) as error:
+            raise _translate(error) from error
+        return bytes(content)
+
+    def names(self, prefix: str) -> list[str]:
+        """See Bucket.names."""
+        return _translated(
+            lambda: [
+                blob.name
+                for blob in self._client.list_blobs(
+                    self._bucket,
+                    prefix=prefix,
+                    fields="items(name),nextPageToken",
+                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                    retry=self._retry,
+                )
+            ]
+        )
+
+
+def crc32c(content: bytes) -> str:
+    """The checksum of *content* as Cloud Storage writes it: base64 of four big-endian bytes."""
+    return base64.b64encode(google_crc32c.Checksum(content).digest()).decode()
+
+
+def _facts(blob: Blob) -> ObjectFacts:
+    metadata: Mapping[str, str] = blob.metadata or {}
+    return ObjectFacts(
+        name=blob.name,
+        generation=Generation(int(blob.generation)),
+        size=int(blob.size),
+        crc32c=blob.crc32c,
+        updated=blob.updated,
+        metadata=dict(metadata),
+    )
+
+
+def _translated(call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except (exceptions.GoogleAPIError, *_PASSING) as error:
+        raise _translate(error) from error
+
+
+def _translate(error: Exception) -> BucketcastError:
+    match error:
+        case exceptions.PreconditionFailed():
+            return PreconditionFailed("the object is not at the generation that was expected")
+        case exceptions.TooManyRequests():
+            return TooManyWrites("Cloud Storage asks for fewer requests")
+        case _:
+            return Unavailable(f"Cloud Storage: {type(error).__name__}")

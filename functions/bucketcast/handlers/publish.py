@@ -1,0 +1,201 @@
+"""Publish: bring a stream's document and its published objects up to what the bucket holds.
+
+Safe to run twice, in any order, at the same time and when killed half-way: the document is replaced only as it
+was read, gap objects and seals are created once, and a published object is replaced only by a newer revision.
+"""
+
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Final
+
+from msgspec.structs import replace
+
+from bucketcast.errors import NotFound, PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.objects import ABSENT, NewObject, ObjectFacts
+from bucketcast.ports import Bucket, Clock, StreamDocuments
+from bucketcast.records import JSON, decode_record, encode_record
+from bucketcast.stream.document import ListedAs, StreamDocument, WindowSegment, WrittenObject
+from bucketcast.stream.identifiers import Revision, RungName, SessionNumber, StreamId
+from bucketcast.stream.media_object import gap_object, listed_as
+from bucketcast.stream.object_names import seal_name, segment_name, session_record_name, timelines_prefix
+from bucketcast.stream.publication import Evidence, advance, missing_at_seal, pending_seals
+from bucketcast.stream.published_objects import PRIVATE_RECORD, PublishedObject, digest, published_objects
+from bucketcast.stream.seal import Seal
+from bucketcast.stream.timeline import JoinedTimeline, Timeline, join
+
+_log = logging.getLogger(__name__)
+
+# Cloud Storage takes one write a second to one object name; a little more than a second, for its clock.
+WRITE_INTERVAL: Final = timedelta(seconds=1.05)
+# Two publishers, the direct wake and the event, meet on a document; each round one of them gets ahead, so a
+# dozen rounds are reached only when something is wrong, and the next wake-up goes on anyway.
+MAX_ROUNDS: Final = 12
+
+REVISION_KEY: Final = "revision"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """What publishing needs of the world."""
+
+    media: Bucket
+    ingest: Bucket
+    documents: StreamDocuments
+    clock: Clock
+    executor: Executor  # reads and writes of several objects go at the same time
+
+    def publish(self, stream: StreamId) -> StreamDocument:
+        """Publish whatever can be published of *stream* and return its document.
+
+        Raises NotFound for an unknown stream and Unavailable when the rounds run out (wake again).
+        """
+        for _ in range(MAX_ROUNDS):
+            try:
+                document = self._advance(stream)
+            except PreconditionFailed:
+                continue
+            if self._write_seals(document):
+                continue
+            if (wait := self._write_objects(document)) is None:
+                return document
+            self.clock.sleep(wait.total_seconds())
+        raise Unavailable(f"publishing {stream} found no end in {MAX_ROUNDS} rounds")
+
+    def _advance(self, stream: StreamId) -> StreamDocument:
+        stored = self.documents.read(stream)
+        if stored is None:
+            raise NotFound(f"there is no stream '{stream}'")
+        document = stored.document
+        advanced = advance(document, self._evidence(document), now=self.clock.now())
+        advanced = stamp(document, advanced)
+        if advanced is not document:
+            self.documents.replace(advanced, version=stored.version)
+        return advanced
+
+    def _evidence(self, document: StreamDocument) -> Evidence:
+        """Read what the bucket holds of the sessions that may still change."""
+        open_sessions = [session for session in document.sessions if not session.sealed]
+        timelines = self.executor.map(self._timeline, [(document.stream, s.session) for s in open_sessions])
+        unconfirmed = [session.session for session in open_sessions if not session.recorded]
+        seals = {
+            seal.session: written
+            for seal in pending_seals(document)
+            if (written := self._seal(document.stream, seal.session))
+        }
+        return Evidence(
+            recorded=frozenset(
+                number
+                for number in unconfirmed
+                if self.ingest.facts(session_record_name(document.stream, number))
+            ),
+            timelines={s.session: joined for s, joined in zip(open_sessions, timelines, strict=True)},
+            seals=seals,
+            found={
+                (segment.session, segment.index, rung): found
+                for seal in seals.values()
+                for segment, rung in missing_at_seal(document, seal)
+                if (found := self._found(document.stream, segment, rung))
+            },
+        )
+
+    def _found(self, stream: StreamId, segment: WindowSegment, rung: RungName) -> ListedAs | None:
+        facts = self.media.facts(segment_name(stream, rung, segment.session, segment.index))
+        return None if facts is None else listed_as(facts)
+
+    def _timeline(self, session: tuple[StreamId, SessionNumber]) -> JoinedTimeline:
+        contents = [self.ingest.read(name) for name in self.ingest.names(timelines_prefix(*session))]
+        return join(decode_record(Timeline, content) for content in contents if content is not None)
+
+    def _seal(self, stream: StreamId, number: SessionNumber) -> Seal | None:
+        content = self.ingest.read(seal_name(stream, number))
+        return None if content is None else decode_record(Seal, content)
+
+    def _write_seals(self, document: StreamDocument) -> bool:
+        """Give up what the sealed sessions lack, then write their seals; say whether there were any."""
+        seals = pending_seals(document)
+        for seal in seals:
+            for segment, rung in missing_at_seal(document, seal):
+                create_once(
+                    self.media,
+                    gap_object(document.stream, rung, segment.session, segment.index),
+                )
+            create_once(
+                self.ingest,
+                NewObject(
+                    name=seal_name(document.stream, seal.session),
+                    content=encode_record(seal),
+                    content_type=JSON,
+                    cache_control=PRIVATE_RECORD,
+                ),
+            )
+            _log.info("session sealed", extra={"stream": seal.stream, "session": seal.session})
+        return bool(seals)
+
+    def _write_objects(self, document: StreamDocument) -> timedelta | None:
+        """Replace the published objects that are older than *document*; playlists before what names them.
+
+        Returns None once all are as new as *document*, else how long to wait before reading it again.
+        """
+        waits: list[timedelta] = []
+        for rank in published_objects(document):
+            results = self.executor.map(lambda new: self._write_object(document, new), rank)
+            waits += [wait for wait in results if wait is not None]
+            if waits:
+                return max(waits)
+        return None
+
+    def _write_object(self, document: StreamDocument, new: PublishedObject) -> timedelta | None:
+        revision = document.objects[new.name].revision
+        there = self.media.facts(new.name)
+        if there is not None and _revision_of(there) >= revision:
+            return None
+        if there is not None and (age := self.clock.now() - there.updated) < WRITE_INTERVAL:
+            return WRITE_INTERVAL - age
+        try:
+            self.media.write(
+                NewObject(
+                    name=new.name,
+                    content=new.content,
+                    content_type=new.content_type,
+                    cache_control=new.cache_control,
+                    metadata={REVISION_KEY: str(revision)},
+                ),
+                if_generation=there.generation if there else ABSENT,
+            )
+        except PreconditionFailed:
+            return timedelta(0)
+        except TooManyWrites:
+            return WRITE_INTERVAL
+        return None
+
+
+def stamp(document: StreamDocument, advanced: StreamDocument) -> StreamDocument:
+    """Give *advanced* its revision, and every object whose content it changes that revision too.
+
+    Returns *document* itself where nothing changed.
+    """
+    revision = Revision(document.revision + 1)
+    objects = dict(document.objects)
+    for new in chain.from_iterable(published_objects(advanced)):
+        known = objects.get(new.name)
+        if known is None or known.digest != digest(new.content):
+            objects[new.name] = WrittenObject(revision=revision, digest=digest(new.content))
+    stamped = replace(advanced, objects=objects)
+    return document if stamped == document else replace(stamped, revision=revision)
+
+
+def _revision_of(facts: ObjectFacts) -> int:
+    """The revision in an object's metadata; an object without one is older than all."""
+    text = facts.metadata.get(REVISION_KEY, "")
+    return int(text) if text.isdecimal() else -1
+
+
+def create_once(bucket: Bucket, new: NewObject) -> None:
+    """Create *new* unless its name is taken: whoever was first has decided."""
+    try:
+        bucket.write(new, if_generation=ABSENT)
+    except PreconditionFailed:
+        _log.info("object was there already", extra={"object": new.name})

@@ -1,0 +1,172 @@
+"""Streams: make one, look at them, end a broadcast."""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bucketcast.errors import NotFound, PreconditionFailed, Refused, Unavailable
+from bucketcast.objects import ABSENT
+from bucketcast.ports import Bucket, Clock, StreamDocuments
+from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.encoder_report import ADVICE, EncoderReport, InputFault
+from bucketcast.stream.identifiers import Revision, RungName, StreamId
+from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.publication import end_broadcast
+from bucketcast.stream.stream_key import SECRET_BYTES, key_hash, new_stream_key
+from bucketcast.stream.stream_record import StreamRecord, document_of
+from bucketcast.stream.stream_request import StreamRequest
+from bucketcast.stream.window import listed_segments, slot_rungs
+from bucketcast.stream_records import stream_record_object
+
+_log = logging.getLogger(__name__)
+
+# An end meets the publishers of the broadcast on its document; see publish.MAX_ROUNDS.
+MAX_ROUNDS: Final = 12
+FIRST_RECORD: Final = 1
+
+
+class CreatedStream(Struct, frozen=True, kw_only=True):
+    """The one answer that shows a stream's key."""
+
+    id: StreamId
+    stream_key: str
+
+
+class RungView(Struct, frozen=True, kw_only=True):
+    """A slot, and the rung that fills it while the stream has segments listed."""
+
+    name: RungName
+    video_kbps: int
+    filled_by: RungName | None
+    width: int | None
+    height: int | None
+    last_media_sequence: int | None
+
+
+class FaultView(Struct, frozen=True, kw_only=True):
+    """A fault of the input, and what the broadcaster can do about it."""
+
+    name: InputFault
+    advice: str
+
+
+class StreamView(Struct, frozen=True, kw_only=True):
+    """A stream as its owner sees it; the key is shown once and never here."""
+
+    id: StreamId
+    state: StreamState
+    since: datetime
+    broadcast: int
+    session: int  # the last one claimed; 0 before the first
+    segment_seconds: float
+    rungs: tuple[RungView, ...]
+    input_faults: tuple[FaultView, ...]
+    counters: EncoderReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """What the API needs of the world."""
+
+    ingest: Bucket
+    documents: StreamDocuments
+    clock: Clock
+    random_bytes: Callable[[int], bytes]
+
+    def create(self, request: StreamRequest) -> CreatedStream:
+        """Make a stream, or raise Refused if there is one of that id, InvalidInput if it cannot be.
+
+        The stream record is what makes it; should the document not follow, the record's event makes it.
+        """
+        stream, configuration = request.stream(), request.configuration()
+        key = new_stream_key(stream, random_bytes=self.random_bytes(SECRET_BYTES))
+        now = self.clock.now()
+        record = StreamRecord(
+            stream=stream,
+            number=FIRST_RECORD,
+            created=now,
+            key_hash=key_hash(key),
+            configuration=configuration,
+        )
+        try:
+            self.ingest.write(stream_record_object(record), if_generation=ABSENT)
+        except PreconditionFailed:
+            raise Refused(f"there is a stream '{stream}' already") from None
+        with suppress(PreconditionFailed):  # the record's own event was quicker
+            self.documents.create(document_of(record))
+        _log.info("stream created", extra={"stream": stream})
+        return CreatedStream(id=stream, stream_key=key.reveal())
+
+    def all(self) -> list[StreamView]:
+        """Every stream, by id."""
+        documents = sorted(self.documents.all(), key=lambda document: document.stream)
+        return [self._view(document) for document in documents]
+
+    def view(self, stream: StreamId) -> StreamView:
+        """One stream, or NotFound."""
+        stored = self.documents.read(stream)
+        if stored is None:
+            raise NotFound(f"there is no stream '{stream}'")
+        return self._view(stored.document)
+
+    def end(self, stream: StreamId) -> None:
+        """End the broadcast of *stream* at once; its playlists get their ENDLIST with the next publication.
+
+        Raises NotFound, or IllegalTransition when the stream is not on air.
+        """
+        for _ in range(MAX_ROUNDS):
+            stored = self.documents.read(stream)
+            if stored is None:
+                raise NotFound(f"there is no stream '{stream}'")
+            ended = end_broadcast(stored.document, now=self.clock.now())
+            try:
+                self.documents.replace(
+                    replace(ended, revision=Revision(ended.revision + 1)), version=stored.version
+                )
+            except PreconditionFailed:
+                continue
+            _log.info("broadcast ended on request", extra={"stream": stream})
+            return
+        raise Unavailable(f"ending {stream} found no end in {MAX_ROUNDS} rounds")
+
+    def _view(self, document: StreamDocument) -> StreamView:
+        lease = self.documents.lease(document.stream)
+        on_air = document.state is StreamState.LIVE and lease is not None
+        report = lease.report if on_air and lease else EncoderReport()
+        return StreamView(
+            id=document.stream,
+            state=document.state,
+            since=document.since,
+            broadcast=document.broadcast if on_air else document.ended_broadcasts,
+            session=document.next_session - 1,
+            segment_seconds=document.configuration.segment_duration.total_seconds(),
+            rungs=_rungs(document),
+            input_faults=tuple(FaultView(name=fault, advice=ADVICE[fault]) for fault in report.faults),
+            counters=report,
+        )
+
+
+def _rungs(document: StreamDocument) -> tuple[RungView, ...]:
+    """Every slot, with what is listed in it now."""
+    views = []
+    for slot in document.configuration.rungs:
+        rungs = slot_rungs(document, slot.name)
+        listed = listed_segments(document, rungs) if rungs else ()
+        rung = rungs[listed[-1].session] if listed else None
+        views.append(
+            RungView(
+                name=slot.name,
+                video_kbps=slot.video_bitrate // 1000,
+                filled_by=rung.name if rung else None,
+                width=rung.width if rung else None,
+                height=rung.height if rung else None,
+                last_media_sequence=listed[-1].media_sequence if listed else None,
+            )
+        )
+    return tuple(views)

@@ -1,0 +1,33 @@
+"""Objects of a bucket, as values: one to be written, and what a bucket says of one that is there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NewType
+
+Generation = NewType("Generation", int)
+ABSENT = Generation(0)
+"""As a precondition: the object must not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewObject:
+    """An object as it is to be written."""
+
+    name: str
+    content: bytes = field(repr=False)
+    content_type: str
+    cache_control: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectFacts:
+    """What a bucket says of one of its objects."""
+
+    name: str
+    generation: Generation
+    size: int
+    crc32c: str
+    updated: datetime
+    metadata: Mapping[str, str]

@@ -1,0 +1,78 @@
+"""Ports: what the handlers and the ingest need of the outside world, in our words.
+
+The adapters in gcp/ implement them for Google Cloud and translate its errors into ours: PreconditionFailed,
+TooManyWrites, NotFound, Unavailable.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType, Protocol
+
+from bucketcast.objects import Generation, NewObject, ObjectFacts
+from bucketcast.stream.claim import Lease
+from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.identifiers import StreamId
+
+
+class Bucket(Protocol):
+    """One bucket. Every write states the generation that it replaces."""
+
+    def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
+        """Write *new*, verified by its crc32c.
+
+        Raises PreconditionFailed unless the object is at *if_generation*, and TooManyWrites, Unavailable.
+        """
+
+    def facts(self, name: str) -> ObjectFacts | None:
+        """Say what there is under *name*, or None."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content under *name*, or None."""
+
+    def names(self, prefix: str) -> list[str]:
+        """List the names that start with *prefix*, in order."""
+
+
+Version = NewType("Version", object)
+"""What a document was when it was read; opaque."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDocument:
+    """A stream document as it was read."""
+
+    document: StreamDocument
+    version: Version
+
+
+class StreamDocuments(Protocol):
+    """The stream documents and leases in Firestore."""
+
+    def read(self, stream: StreamId) -> StoredDocument | None:
+        """Return the document of *stream*, or None."""
+
+    def create(self, document: StreamDocument) -> None:
+        """Store a new stream's *document*, or raise PreconditionFailed if there is one."""
+
+    def replace(self, document: StreamDocument, *, version: Version) -> None:
+        """Store *document* over *version*, or raise PreconditionFailed if another was stored since."""
+
+    def all(self) -> Iterator[StreamDocument]:
+        """Every stream's document."""
+
+    def lease(self, stream: StreamId) -> Lease | None:
+        """Return who holds *stream*, if anybody did."""
+
+    def renew_lease(self, stream: StreamId, lease: Lease) -> None:
+        """Store *lease* for *stream*; the last one holds."""
+
+
+class Clock(Protocol):
+    """The time, and the way to let it pass."""
+
+    def now(self) -> datetime:
+        """The time now, aware, in UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after *seconds*."""

@@ -1,0 +1,104 @@
+"""The stream document: the line of history, kept in Firestore; playlists are rendered from it."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+from bucketcast.stream.configuration import StreamConfiguration
+from bucketcast.stream.identifiers import (
+    BroadcastNumber,
+    DiscontinuitySequenceNumber,
+    EncoderId,
+    MediaSequenceNumber,
+    Revision,
+    RungName,
+    SegmentIndex,
+    SessionNumber,
+    StreamId,
+)
+from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.seal import Seal
+from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
+
+
+class ListedAs(StrEnum):
+    """How a rung's segment is listed."""
+
+    SEGMENT = "segment"
+    GAP = "gap"
+
+
+class WindowSegment(Struct, frozen=True, kw_only=True):
+    """A segment at or behind the live edge; rungs that are missing in *rungs* are pending."""
+
+    media_sequence: MediaSequenceNumber
+    discontinuity_sequence: DiscontinuitySequenceNumber
+    session: SessionNumber
+    index: SegmentIndex
+    duration: timedelta
+    date: datetime
+    rungs: dict[RungName, ListedAs]
+
+
+class SessionState(Struct, frozen=True, kw_only=True):
+    """A session that was claimed and whose segments are not all out of the window yet."""
+
+    session: SessionNumber
+    broadcast: BroadcastNumber
+    encoder: EncoderId
+    claimed: datetime
+    start: datetime
+    frame_rate: FrameRate
+    rungs: tuple[EncodedRung, ...]
+    recorded: bool = False  # its session record was seen: its segments may be published
+    drain_until: datetime | None = None  # when a later claim ends it, whatever its encoders say
+    seal: Seal | None = None  # decided here; it holds once its record is in the bucket
+    sealed: bool = False  # the record is in the bucket
+
+    def record(self, stream: StreamId, segment_duration: timedelta) -> SessionRecord:
+        """The session record that this was claimed with."""
+        return SessionRecord(
+            stream=stream,
+            session=self.session,
+            broadcast=self.broadcast,
+            encoder=self.encoder,
+            start=self.start,
+            segment_duration=segment_duration,
+            frame_rate=self.frame_rate,
+            rungs=self.rungs,
+        )
+
+
+class WrittenObject(Struct, frozen=True, kw_only=True):
+    """What a published object holds by now: a writer replaces only what is of an older *revision*."""
+
+    revision: Revision
+    digest: str
+
+
+class StreamDocument(Struct, frozen=True, kw_only=True):
+    """All that is decided about one stream. *revision* grows with every change of it."""
+
+    version: Literal[1] = 1
+    stream: StreamId
+    configuration: StreamConfiguration
+    key_hash: str
+    record_number: int  # of the stream record that this follows
+    created: datetime
+    revision: Revision = Revision(0)
+    state: StreamState = StreamState.IDLE
+    since: datetime
+    ended_broadcasts: int = 0
+    next_session: SessionNumber = SessionNumber(1)
+    next_media_sequence: MediaSequenceNumber = MediaSequenceNumber(0)  # behind the last seal
+    next_discontinuity_sequence: DiscontinuitySequenceNumber = DiscontinuitySequenceNumber(0)
+    sessions: tuple[SessionState, ...] = ()  # oldest first
+    window: tuple[WindowSegment, ...] = ()  # dense, oldest first
+    objects: dict[str, WrittenObject] = {}
+
+    @property
+    def broadcast(self) -> BroadcastNumber:
+        """The broadcast that is on air, or would be next."""
+        return BroadcastNumber(self.ended_broadcasts + 1)

@@ -1,0 +1,40 @@
+"""What an encoder reports of its input and its work, beside the lease that it renews."""
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+
+class InputFault(StrEnum):
+    """What is wrong with a broadcaster's input; it is corrected as far as it can be, and named."""
+
+    NO_AUDIO = "no-audio"
+    NO_VIDEO = "no-video"
+    LONG_KEYFRAME_INTERVAL = "long-keyframe-interval"
+    VARIABLE_FRAME_RATE = "variable-frame-rate"
+    TIMESTAMP_JUMP = "timestamp-jump"
+    CODEC_CHANGE = "codec-change"
+    SLOWER_THAN_REAL_TIME = "slower-than-real-time"
+
+
+ADVICE: Final[dict[InputFault, str]] = {
+    InputFault.NO_AUDIO: "Silence is sent instead. In OBS, add an audio source or unmute it in the mixer.",
+    InputFault.NO_VIDEO: "Nothing can be shown. In OBS, add a video source to the scene.",
+    InputFault.LONG_KEYFRAME_INTERVAL: "In OBS, set Output > Keyframe Interval to 2 s.",
+    InputFault.VARIABLE_FRAME_RATE: "Frames are repeated or dropped. In OBS, set Video > Common FPS Values.",
+    InputFault.TIMESTAMP_JUMP: "The sender's clock jumped. Check the sender's load and network.",
+    InputFault.CODEC_CHANGE: "The sender changed size or codec. Stop and start the broadcast to use it.",
+    InputFault.SLOWER_THAN_REAL_TIME: "Media comes too slowly. Check the upload bandwidth, lower the bitrate.",
+}
+
+
+class EncoderReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An encoder's counters since its session began."""
+
+    faults: tuple[InputFault, ...] = ()
+    speed: float = 0.0  # seconds of media that FFmpeg encodes in a second
+    ffmpeg_restarts: int = 0
+    segments_uploaded: int = 0
+    segments_retried: int = 0
+    segments_lost: int = 0

@@ -1,0 +1,78 @@
+"""What the API takes to make a stream, in the words of its users: kilobits and seconds."""
+
+from datetime import timedelta
+
+import msgspec
+from msgspec import Struct
+
+from bucketcast.errors import InvalidConfiguration
+from bucketcast.stream.configuration import (
+    DEFAULT_RUNGS,
+    MAX_RUNGS,
+    Preset,
+    RungConfiguration,
+    StreamConfiguration,
+)
+from bucketcast.stream.identifiers import BitsPerSecond, RungName, StreamId, parse_stream_id
+
+# A request with every field and MAX_RUNGS rungs is under 2 KB.
+MAX_REQUEST_BYTES = 16_384
+
+
+class RungRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rung: its name says its short side."""
+
+    name: str
+    video_kbps: int
+
+
+class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/streams`; what is left out takes the defaults."""
+
+    id: str
+    rungs: tuple[RungRequest, ...] | None = None
+    audio_kbps: int = 128
+    segment_seconds: float = 2.0
+    reconnect_window_seconds: int = 60
+    preset: Preset = StreamConfiguration().preset
+    pass_through: bool = StreamConfiguration().pass_through
+
+    def stream(self) -> StreamId:
+        """The stream's id, or InvalidName."""
+        return parse_stream_id(self.id)
+
+    def configuration(self) -> StreamConfiguration:
+        """The configuration that is asked for, or InvalidConfiguration saying what cannot be."""
+        if self.rungs is not None and len(self.rungs) > MAX_RUNGS:
+            raise InvalidConfiguration(f"a stream has 1 to {MAX_RUNGS} rungs")
+        rungs = (
+            DEFAULT_RUNGS
+            if self.rungs is None
+            else tuple(
+                RungConfiguration(name=RungName(rung.name), video_bitrate=BitsPerSecond(rung.video_kbps * 1000))
+                for rung in self.rungs
+            )
+        )
+        try:
+            segment_duration = timedelta(seconds=self.segment_seconds)
+            reconnect_window = timedelta(seconds=self.reconnect_window_seconds)
+        except (OverflowError, ValueError):
+            raise InvalidConfiguration("a duration is out of all bounds") from None
+        return StreamConfiguration(
+            rungs=rungs,
+            audio_bitrate=BitsPerSecond(self.audio_kbps * 1000),
+            segment_duration=segment_duration,
+            reconnect_window=reconnect_window,
+            preset=self.preset,
+            pass_through=self.pass_through,
+        )
+
+
+def parse_stream_request(body: bytes) -> StreamRequest:
+    """Parse the *body* of a request, or raise InvalidConfiguration naming the field that is wrong."""
+    if len(body) > MAX_REQUEST_BYTES:
+        raise InvalidConfiguration(f"a request has at most {MAX_REQUEST_BYTES} bytes")
+    try:
+        return msgspec.json.decode(body, type=StreamRequest)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise InvalidConfiguration(str(error)) from error

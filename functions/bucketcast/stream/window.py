@@ -1,0 +1,74 @@
+"""The live window: which segments of a document each rendition lists."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from bucketcast.stream.configuration import StreamConfiguration
+from bucketcast.stream.document import StreamDocument, WindowSegment
+from bucketcast.stream.identifiers import RungName, SessionNumber
+from bucketcast.stream.session_record import EncodedRung
+
+# RFC 8216bis 6.2.2 asks for three target durations; players start three from the edge, so a window of six
+# segments leaves a slow one as much again before it falls out.
+MIN_WINDOW_SEGMENTS: Final = 6
+MIN_WINDOW_TARGET_DURATIONS: Final = 3
+
+SlotRungs = Mapping[SessionNumber, EncodedRung]
+"""Which rung fills one slot in each session of a document."""
+
+
+def target_duration(configuration: StreamConfiguration) -> int:
+    """EXT-X-TARGETDURATION in seconds: the least integer that no legal segment rounds above.
+
+    A segment ends at the first frame at or after a multiple of the segment duration, so it is longer by less
+    than a frame (0.1 s at 10 fps): whole seconds stay, half seconds round up (RFC 8216bis 4.4.3.1).
+    """
+    return int(configuration.segment_duration.total_seconds() + 0.5)
+
+
+def rung_for_slot(slot: RungName, rungs: tuple[EncodedRung, ...]) -> EncodedRung:
+    """The rung that a session lists in *slot*: itself, else the nearest below, else the nearest above."""
+    ordered = sorted(rungs, key=lambda rung: _short_side(rung.name))
+    fitting = [rung for rung in ordered if _short_side(rung.name) <= _short_side(slot)]
+    return fitting[-1] if fitting else ordered[0]
+
+
+def _short_side(name: RungName) -> int:
+    return int(name[:-1])
+
+
+def slot_rungs(document: StreamDocument, slot: RungName) -> SlotRungs:
+    """Which rung fills *slot* in each session of *document*."""
+    return {session.session: rung_for_slot(slot, session.rungs) for session in document.sessions}
+
+
+def listed_segments(document: StreamDocument, rungs: SlotRungs) -> tuple[WindowSegment, ...]:
+    """The segments that the rendition of *rungs* lists: up to its own first pending one, the newest window."""
+    return document.window[live_window_start(document, rungs) : _first_pending(document, rungs)]
+
+
+def live_window_start(document: StreamDocument, rungs: SlotRungs) -> int:
+    """The position in the window of the first segment that the rendition of *rungs* lists.
+
+    It depends only on the last one listed: a segment stays while those behind it are shorter than the window.
+    """
+    end = _first_pending(document, rungs)
+    least = max(
+        MIN_WINDOW_SEGMENTS * document.configuration.segment_duration,
+        timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(document.configuration)),
+    )
+    length = timedelta(0)
+    for position in range(end - 1, -1, -1):
+        length += document.window[position].duration
+        if length >= least:
+            return position
+    return 0
+
+
+def _first_pending(document: StreamDocument, rungs: SlotRungs) -> int:
+    """The position of the first segment whose rung is undecided; the window's length if there is none."""
+    for position, segment in enumerate(document.window):
+        if rungs[segment.session].name not in segment.rungs:
+            return position
+    return len(document.window)

@@ -1,0 +1,26 @@
+"""Stream records in the ingest bucket: how they are written, and which one holds."""
+
+from bucketcast.objects import NewObject
+from bucketcast.ports import Bucket
+from bucketcast.records import JSON, decode_record, encode_record
+from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.object_names import stream_record_name, stream_records_prefix
+from bucketcast.stream.published_objects import PRIVATE_RECORD
+from bucketcast.stream.stream_record import StreamRecord
+
+
+def stream_record_object(record: StreamRecord) -> NewObject:
+    """The object of *record*."""
+    return NewObject(
+        name=stream_record_name(record.stream, record.number),
+        content=encode_record(record),
+        content_type=JSON,
+        cache_control=PRIVATE_RECORD,
+    )
+
+
+def latest_stream_record(ingest: Bucket, stream: StreamId) -> StreamRecord | None:
+    """Return the record of *stream* that holds, the one of the highest number, or None for no stream."""
+    names = ingest.names(stream_records_prefix(stream))
+    content = ingest.read(names[-1]) if names else None
+    return None if content is None else decode_record(StreamRecord, content)

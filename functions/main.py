@@ -1,0 +1,35 @@
+"""The table of contents: one entry point per trigger. What each does stands in bucketcast/handlers/."""
+
+import functions_framework
+from cloudevents.http import CloudEvent
+from flask import Request, Response
+
+from bucketcast import http_api
+from bucketcast.bootstrap import handlers
+from bucketcast.events import parse_object_finalized
+from bucketcast.handlers.wake import wake
+
+
+@functions_framework.cloud_event
+def publish(event: CloudEvent) -> None:
+    """An object is complete in the ingest bucket, or an encoder says so: bring the playlists up to date."""
+    wake(parse_object_finalized(event.get_attributes(), event.get_data()), handlers().publisher)
+
+
+@functions_framework.http
+def sessions(request: Request) -> Response:
+    """An encoder claims its stream's next session, or renews its lease. For the ingest's identity only."""
+    return http_api.sessions(request, handlers().claims)
+
+
+@functions_framework.http
+def api(request: Request) -> Response:
+    """The owner makes a stream, looks at the streams, ends a broadcast. For the admin token only."""
+    return http_api.streams(request, handlers().streams, handlers().publisher, handlers().admin_token)
+
+
+@functions_framework.http
+def reap(_request: Request) -> Response:
+    """The scheduler's minute: end what must end. For the scheduler's identity only."""
+    handlers().reaper.reap()
+    return Response(status=204)

@@ -1,0 +1,183 @@
+"""Uploads: segments become media objects, each created once and verified."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from bucketcast.errors import PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.objects import ABSENT, NewObject, ObjectFacts
+from bucketcast.ports import Bucket
+from bucketcast.stream.document import ListedAs
+from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
+from bucketcast.stream.media_object import gap_object, listed_as, segment_object
+from bucketcast.stream.timeline import GapSegment, UploadedSegment
+from ingest.deliver.ledger import DecidedSegment, RungProgress, is_given_up
+from ingest.encode.segments import CutSegment
+from ingest.metrics import StreamMetrics
+
+_log = logging.getLogger(__name__)
+
+# What waits for the bucket: half a minute of a 10 Mb/s ladder, or all of a 2 s segment at 4K many times over.
+MAX_PENDING_BYTES: Final = 48 * 1024 * 1024
+# Pauses between tries: short enough for a second try within the segment's own duration, and growing, so that
+# an outage is not answered with a storm.
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pending:
+    segment: CutSegment
+    content: bytes | None = field(repr=False)  # None once it was given up
+    pause: float = FIRST_PAUSE
+
+
+class SegmentUploader:
+    """Uploads the segments of one session, and says what became of them."""
+
+    def __init__(
+        self,
+        media: Bucket,
+        *,
+        stream: StreamId,
+        session: SessionNumber,
+        start: datetime,
+        segment_duration: timedelta,
+        executor: Executor,
+        metrics: StreamMetrics,
+        on_decided: Callable[[DecidedSegment], Awaitable[None]],
+    ) -> None:
+        """Upload to *media* in threads of *executor*; *start* is the program date time of the grid's origin."""
+        self._media = media
+        self._stream = stream
+        self._session = session
+        self._start = start
+        self._segment_duration = segment_duration
+        self._executor = executor
+        self._metrics = metrics
+        self._on_decided = on_decided
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[tuple[RungName, SegmentIndex], _Pending] = {}
+        self._progress: dict[RungName, RungProgress] = {}
+        self._last_success_at = 0.0
+
+    def upload(self, segment: CutSegment) -> None:
+        """Take *segment* to be uploaded; beyond MAX_PENDING_BYTES the oldest one is given up."""
+        pending = _Pending(segment=segment, content=segment.data)
+        self._waiting[segment.rung, segment.index] = pending
+        self._keep_bound()
+        task = asyncio.create_task(self._decide(pending))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Return once every segment that was taken is decided."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    def cancel(self) -> None:
+        """Stop trying; what is not decided stays open."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _keep_bound(self) -> None:
+        excess = sum(len(p.content) for p in self._waiting.values() if p.content) - MAX_PENDING_BYTES
+        for pending in self._waiting.values():
+            if excess <= 0:
+                break
+            excess -= len(pending.content or b"")
+            pending.content = None
+
+    async def _decide(self, pending: _Pending) -> None:
+        segment = pending.segment
+        began = self._loop.time()
+        fact: UploadedSegment | GapSegment | None = None
+        while fact is None:
+            self._give_up_if_hopeless(pending)
+            try:
+                fact = await self._create(segment, pending.content)
+            except (Unavailable, TooManyWrites):
+                self._metrics.retried()
+                await asyncio.sleep(pending.pause)
+                pending.pause = min(2 * pending.pause, LONGEST_PAUSE)
+        del self._waiting[segment.rung, segment.index]
+        self._note_success(segment)
+        if isinstance(fact, UploadedSegment):
+            self._metrics.uploaded(seconds=self._loop.time() - began)
+        else:
+            self._metrics.lost()
+            _log.warning(
+                "segment given up",
+                extra={
+                    "stream": self._stream,
+                    "session": self._session,
+                    "rung": segment.rung,
+                    "index": segment.index,
+                },
+            )
+        await self._on_decided(
+            DecidedSegment(
+                rung=segment.rung,
+                index=segment.index,
+                start=segment.start,
+                duration=segment.duration,
+                fact=fact,
+            )
+        )
+
+    def _give_up_if_hopeless(self, pending: _Pending) -> None:
+        segment = pending.segment
+        if pending.content is not None and is_given_up(
+            segment.index,
+            progress=self._progress.get(segment.rung, RungProgress()),
+            last_success_at=self._last_success_at,
+            segment_duration=self._segment_duration,
+            now=self._loop.time(),
+        ):
+            pending.content = None
+
+    def _note_success(self, segment: CutSegment) -> None:
+        self._last_success_at = self._loop.time()
+        progress = self._progress.get(segment.rung, RungProgress())
+        if segment.index > progress.newest:
+            self._progress[segment.rung] = replace(
+                progress, newest=segment.index, newest_at=self._last_success_at
+            )
+
+    async def _create(self, segment: CutSegment, content: bytes | None) -> UploadedSegment | GapSegment:
+        """Create the media object, or the gap's; whoever was there first has decided."""
+        new = self._object(segment, content)
+        write = partial(self._media.write, new, if_generation=ABSENT)
+        try:
+            facts = await self._loop.run_in_executor(self._executor, write)
+        except PreconditionFailed:
+            there = await self._loop.run_in_executor(self._executor, self._media.facts, new.name)
+            if there is None:
+                raise Unavailable(f"{new.name} was there and is gone") from None
+            facts = there
+        return _fact(facts)
+
+    def _object(self, segment: CutSegment, content: bytes | None) -> NewObject:
+        if content is None:
+            return gap_object(self._stream, segment.rung, self._session, segment.index)
+        return segment_object(
+            self._stream,
+            segment.rung,
+            self._session,
+            segment.index,
+            duration=segment.duration,
+            date=self._start + segment.start,
+            content=content,
+        )
+
+
+def _fact(facts: ObjectFacts) -> UploadedSegment | GapSegment:
+    if listed_as(facts) is ListedAs.GAP:
+        return GapSegment()
+    return UploadedSegment(size=facts.size, crc32c=facts.crc32c)

@@ -1,0 +1,100 @@
+"""Prometheus metrics of the ingest."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From a quick loopback to a segment duration that was missed.
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Metrics:
+    """Every metric of one process, in *registry*."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register the metrics."""
+        self.registry = registry
+        self.sessions = Gauge("bucketcast_sessions", "Sessions on air", registry=registry)
+        self.sessions_ended = Counter(
+            "bucketcast_sessions_ended", "Sessions that ended", ["reason"], registry=registry
+        )
+        self.refused = Counter(
+            "bucketcast_publish_refused", "Broadcasters that were refused", ["reason"], registry=registry
+        )
+        self.speed = Gauge(
+            "bucketcast_ffmpeg_speed", "Media seconds encoded in a second", ["stream"], registry=registry
+        )
+        self.restarts = Counter(
+            "bucketcast_ffmpeg_restarts", "FFmpeg processes that were replaced", ["stream"], registry=registry
+        )
+        self.uploaded = Counter(
+            "bucketcast_segments_uploaded", "Segments verified in the bucket", ["stream"], registry=registry
+        )
+        self.retried = Counter(
+            "bucketcast_segments_retried", "Uploads that were tried again", ["stream"], registry=registry
+        )
+        self.lost = Counter(
+            "bucketcast_segments_lost", "Segments that became gaps", ["stream"], registry=registry
+        )
+        self.upload_seconds = Histogram(
+            "bucketcast_upload_seconds",
+            "From a closed segment to its verified object",
+            ["stream"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.visible_seconds = Histogram(
+            "bucketcast_visible_seconds",
+            "From a segment closed by the encoder to the playlists that list it",
+            ["stream"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+
+class StreamMetrics:
+    """The metrics of one stream's session, and their counts since it began."""
+
+    def __init__(self, metrics: Metrics, stream: str) -> None:
+        """Count under the label *stream*."""
+        self._metrics = metrics
+        self._stream = stream
+        self.segments_uploaded = 0
+        self.segments_retried = 0
+        self.segments_lost = 0
+        self.ffmpeg_restarts = 0
+        self.speed = 0.0
+
+    def uploaded(self, *, seconds: float) -> None:
+        """Count a verified segment that took *seconds*."""
+        self.segments_uploaded += 1
+        self._metrics.uploaded.labels(self._stream).inc()
+        self._metrics.upload_seconds.labels(self._stream).observe(seconds)
+
+    def retried(self) -> None:
+        """Count an upload that is tried again."""
+        self.segments_retried += 1
+        self._metrics.retried.labels(self._stream).inc()
+
+    def lost(self) -> None:
+        """Count a segment that became a gap."""
+        self.segments_lost += 1
+        self._metrics.lost.labels(self._stream).inc()
+
+    def visible(self, *, seconds: float) -> None:
+        """Observe that a segment is listed, *seconds* after the encoder closed it."""
+        self._metrics.visible_seconds.labels(self._stream).observe(seconds)
+
+    def restarted(self) -> None:
+        """Count an FFmpeg that was replaced."""
+        self.ffmpeg_restarts += 1
+        self._metrics.restarts.labels(self._stream).inc()
+
+    def encoding(self, *, speed: float) -> None:
+        """Note FFmpeg's *speed*."""
+        self.speed = speed
+        self._metrics.speed.labels(self._stream).set(speed)
+
+    def forget(self) -> None:
+        """Drop the gauge of a session that is over; counters stay."""
+        self._metrics.speed.remove(self._stream)

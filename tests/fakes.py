@@ -1,0 +1,119 @@
+"""Fakes of the ports, for pure logic; tests/contract holds them to what the local cloud does."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bucketcast.errors import PreconditionFailed, TooManyWrites
+from bucketcast.gcp.storage import crc32c
+from bucketcast.objects import ABSENT, Generation, NewObject, ObjectFacts
+from bucketcast.ports import StoredDocument, Version
+from bucketcast.stream.claim import Lease
+from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.identifiers import StreamId
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """A clock that stands still until it is told to go on, or somebody sleeps."""
+
+    def __init__(self, start: datetime = EPOCH) -> None:
+        self.time = start
+
+    def now(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class FakeBucket:
+    """A bucket in memory, with generations, preconditions and one write a second to a name."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._generation = 0
+        self.objects: dict[str, tuple[NewObject, ObjectFacts]] = {}
+        self.log: list[tuple[datetime, NewObject]] = []
+
+    def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
+        there = self.facts(new.name)
+        if (there.generation if there else ABSENT) != if_generation:
+            raise PreconditionFailed(new.name)
+        if there and self._clock.now() - there.updated < timedelta(seconds=1):
+            raise TooManyWrites(new.name)
+        self._generation += 1
+        facts = ObjectFacts(
+            name=new.name,
+            generation=Generation(self._generation),
+            size=len(new.content),
+            crc32c=crc32c(new.content),
+            updated=self._clock.now(),
+            metadata=dict(new.metadata),
+        )
+        self.objects[new.name] = new, facts
+        self.log.append((self._clock.now(), new))
+        return facts
+
+    def facts(self, name: str) -> ObjectFacts | None:
+        return self.objects[name][1] if name in self.objects else None
+
+    def read(self, name: str) -> bytes | None:
+        return self.objects[name][0].content if name in self.objects else None
+
+    def names(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.objects if name.startswith(prefix))
+
+    def contents(self, prefix: str = "") -> Mapping[str, bytes]:
+        return {name: new.content for name, (new, _) in self.objects.items() if name.startswith(prefix)}
+
+
+class FakeStreamDocuments:
+    """Stream documents in memory."""
+
+    def __init__(self) -> None:
+        self._documents: dict[StreamId, tuple[StreamDocument, int]] = {}
+        self._leases: dict[StreamId, Lease] = {}
+
+    def read(self, stream: StreamId) -> StoredDocument | None:
+        if stream not in self._documents:
+            return None
+        document, version = self._documents[stream]
+        return StoredDocument(document=document, version=Version(version))
+
+    def create(self, document: StreamDocument) -> None:
+        if document.stream in self._documents:
+            raise PreconditionFailed(document.stream)
+        self._documents[document.stream] = document, 1
+
+    def replace(self, document: StreamDocument, *, version: Version) -> None:
+        known = self._documents.get(document.stream)
+        if known is None or known[1] != version:
+            raise PreconditionFailed(document.stream)
+        self._documents[document.stream] = document, known[1] + 1
+
+    def all(self) -> Iterator[StreamDocument]:
+        yield from [document for document, _ in self._documents.values()]
+
+    def lease(self, stream: StreamId) -> Lease | None:
+        return self._leases.get(stream)
+
+    def renew_lease(self, stream: StreamId, lease: Lease) -> None:
+        self._leases[stream] = lease
+
+
+class InlineExecutor(Executor):
+    """Runs what it is given at once, in the caller's thread."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - a future carries whatever was raised
+            future.set_exception(error)
+        return future
