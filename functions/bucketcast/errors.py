@@ -2,8 +2,9 @@
 
 BucketcastError
 ├── InvalidInput          (permanent: the sender must change something)
-│   ├── InvalidName · InvalidConfiguration · InvalidRecord · InvalidEvent · InvalidSettings
+│   ├── InvalidName · InvalidConfiguration · InvalidRequest · InvalidEvent · InvalidSettings
 │   └── PlaylistSyntaxError
+├── InvalidRecord         (permanent: what we stored ourselves cannot be read)
 ├── NotFound              (permanent)
 ├── Refused               (permanent: the request is understood and may not be done now)
 ├── IllegalTransition     (permanent)
@@ -33,7 +34,11 @@ class InvalidConfiguration(InvalidInput):
     """A stream's configuration asks for what cannot be done."""
 
 
-class InvalidRecord(InvalidInput):
+class InvalidRequest(InvalidInput):
+    """A request's body cannot be read."""
+
+
+class InvalidRecord(BucketcastError):
     """A stored record (stream, session, seal, timeline, document) cannot be read."""
 
 

@@ -12,6 +12,8 @@ from bucketcast.errors import (
     BucketcastError,
     IllegalTransition,
     InvalidInput,
+    InvalidRecord,
+    InvalidRequest,
     NotFound,
     Refused,
 )
@@ -48,6 +50,7 @@ _STATUS: Final[tuple[tuple[type[BucketcastError], int, str], ...]] = (
     (Refused, 409, "Conflict"),
     (IllegalTransition, 409, "Conflict"),
 )
+_TROUBLE: Final = (500, "Internal error")
 _UNAVAILABLE: Final = (503, "Unavailable")
 
 
@@ -102,12 +105,15 @@ def _body(request: Request, bound: int) -> bytes:
     """The request's body, read no further than *bound*."""
     body = request.stream.read(bound + 1)
     if len(body) > bound:
-        raise InvalidInput(f"a request has at most {bound} bytes")
+        raise InvalidRequest(f"a request has at most {bound} bytes")
     return bytes(body)
 
 
 def _parse(request: Request, requested: type[Requested]) -> Requested:
-    return decode_record(requested, _body(request, MAX_SESSION_REQUEST_BYTES))
+    try:
+        return decode_record(requested, _body(request, MAX_SESSION_REQUEST_BYTES))
+    except InvalidRecord as error:
+        raise InvalidRequest(str(error)) from error
 
 
 def _json(value: Any, status: int) -> Response:
@@ -120,9 +126,10 @@ def _answered(answer: Callable[[], Response]) -> Response:
         return answer()
     except BucketcastError as error:
         status, title = next(
-            ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)), _UNAVAILABLE
+            ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)),
+            _UNAVAILABLE if error.retryable else _TROUBLE,
         )
-        if (status, title) == _UNAVAILABLE:
+        if status >= _TROUBLE[0]:
             _log.exception("a request could not be answered")
         problem = {"type": "about:blank", "title": title, "status": status, "detail": str(error)}
         response = Response(msgspec.json.encode(problem), status=status, content_type=PROBLEM)

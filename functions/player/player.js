@@ -211,7 +211,10 @@ class HlsEngine {
     hls.on(Events.MANIFEST_PARSED, () => this.#choose());
     hls.on(Events.LEVEL_LOADED, (_, { details }) => {
       // ENDLIST at first sight of a broadcast that is on air is the broadcast before: its successor is on its way.
-      if (first && !details.live && this.listener.expectsLive()) this.#retry("The first pictures are on their way.", false);
+      if (first && !details.live && this.listener.expectsLive()) {
+        hls.stopLoad();
+        this.#retry("The first pictures are on their way.", false);
+      }
       first = false;
     });
     hls.on(Events.LEVEL_SWITCHED, (_, { level }) => {
@@ -601,8 +604,9 @@ class Page {
 
   #renderLatency() {
     const latency = this.#playback === "playing" ? this.engine.latency() : null;
-    const words = { paused: "Paused", over: "Over", waiting: "Waiting", opening: "Starting" };
-    setText(byId("latency"), latency === null ? (words[this.#playback] ?? "Not playing") : `${latency.toFixed(1)} s behind live`);
+    const words = { paused: "Paused", over: "Ended", waiting: "Waiting", opening: "Starting" };
+    setText(byId("latency"), latency === null ? (words[this.#playback] ?? "Not playing") : `${latency.toFixed(1)} s`);
+    setText(byId("latency-unit"), latency === null ? "" : " behind live");
     byId("go-live").disabled = this.#opened === null;
     byId("go-live").classList.toggle("at-live", latency !== null && this.engine.isAtLive());
   }

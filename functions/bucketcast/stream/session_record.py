@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bucketcast.errors import InvalidRecord
+from bucketcast.errors import InvalidInput
 from bucketcast.stream.identifiers import BroadcastNumber, EncoderId, RungName, SessionNumber, StreamId
 
 
@@ -17,9 +17,9 @@ class FrameRate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     denominator: int = 1
 
     def __post_init__(self) -> None:
-        """Raise InvalidRecord unless both parts are positive."""
+        """Raise InvalidInput unless both parts are positive."""
         if self.numerator < 1 or self.denominator < 1:
-            raise InvalidRecord("a frame rate is a fraction of two positive numbers")
+            raise InvalidInput("a frame rate is a fraction of two positive numbers")
 
     @property
     def fraction(self) -> Fraction:

@@ -1,0 +1,104 @@
+"""Run the ingest: `python -m ingest`. SIGTERM and SIGINT end every session properly, then the process."""
+
+import asyncio
+import os
+import signal
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Final
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from bucketcast.errors import InvalidSettings
+from bucketcast.gcp.clients import storage_client
+from bucketcast.gcp.functions import CloudFunction
+from bucketcast.gcp.storage import CloudStorageBucket
+from bucketcast.logs import configure_logging
+from bucketcast.stream.identifiers import EncoderId
+from ingest.broadcasters import RtmpBroadcasters
+from ingest.control import Control
+from ingest.encode.ffmpeg import find_ffmpeg
+from ingest.metrics import Metrics
+from ingest.protocols.rtmp import RtmpServer
+from ingest.session import Surroundings
+from ingest.settings import Settings, read_settings
+from ingest.web import web_application
+
+# Uploads of a few streams' rungs at the same time; each thread waits for the network nearly always.
+UPLOAD_THREADS: Final = 16
+# Wakes, claims and renewals, apart from the uploads so that a slow bucket cannot delay them.
+CONTROL_THREADS: Final = 8
+
+
+def main() -> int:
+    """Run until a signal comes; return the process's exit code."""
+    configure_logging()
+    try:
+        settings = read_settings(os.environ)
+    except InvalidSettings as error:
+        print(f"ingest: {error}", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(_serve(settings))
+    except OSError as error:
+        print(f"ingest: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics = Metrics(CollectorRegistry())
+    broadcasters = RtmpBroadcasters(_surroundings(settings, metrics))
+    rtmp = RtmpServer(broadcasters)
+    await rtmp.start(settings.host, settings.rtmp_port)
+    web = uvicorn.Server(
+        uvicorn.Config(
+            web_application(metrics.registry),
+            host=settings.host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+        )
+    )
+    web.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours end the sessions first
+    serving = asyncio.create_task(web.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await rtmp.close()
+    web.should_exit = True
+    stopping.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(serving, stopping)
+
+
+def _surroundings(settings: Settings, metrics: Metrics) -> Surroundings:
+    client = storage_client(settings.project, emulated=settings.emulated)
+    control = Control(
+        publish=CloudFunction(settings.publish_url, emulated=settings.emulated, clock=monotonic),
+        sessions=CloudFunction(settings.sessions_url, emulated=settings.emulated, clock=monotonic),
+        ingest_bucket=settings.ingest_bucket,
+        executor=ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control"),
+    )
+    return Surroundings(
+        media=CloudStorageBucket(client, settings.media_bucket, patience=0),
+        ingest=CloudStorageBucket(client, settings.ingest_bucket, patience=0),
+        control=control,
+        executor=ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload"),
+        metrics=metrics,
+        ffmpeg=find_ffmpeg(settings.ffmpeg),
+        now=lambda: datetime.now(UTC),
+        new_encoder_id=lambda: EncoderId(uuid.uuid4().hex),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""`scripts/run`: start everything, say where it is, run until Ctrl-C."""
+
+import argparse
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from bucketcast.stream.identifiers import parse_stream_id
+from ingest.encode.ffmpeg import find_ffmpeg
+from local_system.sample import FULL, SMALL, SampleSize, sample_arguments
+from local_system.system import CreatedStream, NotStarted, Ports, System
+
+STREAM: Final = parse_stream_id("demo")
+# From the first frame to the first playlist: one segment, FFmpeg's start and the upload.
+ON_AIR_SECONDS: Final = 60.0
+WATCH_SECONDS: Final = 0.5
+
+
+def main() -> int:
+    """Run what the command line asks for; return the exit code."""
+    options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end the processes in order
+    with contextlib.ExitStack() as stack:
+        folder = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bucketcast-")))
+        try:
+            _run(options, folder.resolve(), stack)
+        except NotStarted as error:
+            print(f"run: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("run: ending", file=sys.stderr)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
+    add = parser.add_argument
+    add("--no-sample", action="store_true", help="send nothing: wait for your own OBS")
+    add("--full-hd", action="store_true", help="a sample in 1080p with four rungs: wants four cores")
+    add("--data", type=Path, metavar="DIR", help="keep buckets, documents and keys in DIR between runs")
+    add("--port", type=int, default=8080, help="web: viewer page, API, buckets (default: %(default)s)")
+    add("--rtmp-port", type=int, default=1935, help="RTMP (default: %(default)s)")
+    add("--metrics-port", type=int, default=9090, help="the ingest's metrics (default: %(default)s)")
+    add("--firestore-port", type=int, default=8086, help="Firestore's gRPC (default: %(default)s)")
+    add("--ffmpeg", type=Path, metavar="FILE", help="an FFmpeg to use instead of the packaged one")
+    add("--fault", action="append", default=[], metavar="KEY=VALUE", help="a fault of the local cloud")
+    return parser.parse_args()
+
+
+def _run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    size = FULL if options.full_hd else SMALL
+    system = System(
+        ports=Ports(
+            web=options.port,
+            rtmp=options.rtmp_port,
+            metrics=options.metrics_port,
+            firestore=options.firestore_port,
+        ),
+        admin_token=os.environ.get("BUCKETCAST_ADMIN_TOKEN")
+        or _kept(folder / "admin-token", secrets.token_hex(16)),
+        logs=folder / "logs",
+        data=folder / "cloud" if options.data else None,
+        ffmpeg=options.ffmpeg,
+        cloud_options=tuple(f"--fault={fault}" for fault in options.fault),
+    )
+    stack.enter_context(system)
+    stream = _stream(system, folder, size)
+    if not options.no_sample:
+        command = sample_arguments(find_ffmpeg(options.ffmpeg), size, f"{system.rtmp_url}/{stream.stream_key}")
+        system.spawn("sample", command)
+        system.wait_for(
+            f"{system.media_url}/{STREAM}/master.m3u8", "the sample broadcast", seconds=ON_AIR_SECONDS
+        )
+    _print_table(system, stream, folder)
+    while (name := system.ended_process()) is None:
+        time.sleep(WATCH_SECONDS)
+    raise NotStarted(f"{name} ended by itself; its log is in {folder / 'logs'}")
+
+
+def _stream(system: System, folder: Path, size: SampleSize) -> CreatedStream:
+    """The demo stream: made at the first run; its key, which is shown once, is kept beside the data."""
+    known = [stream["id"] for stream in system.api("GET", "streams")["streams"]]
+    kept = folder / f"{STREAM}.key"
+    if STREAM in known:
+        return CreatedStream(id=STREAM, stream_key=kept.read_text())
+    rungs = [{"name": name, "video_kbps": kbps} for name, kbps in size.rungs]
+    created = system.create_stream(STREAM, rungs=rungs)
+    kept.unlink(missing_ok=True)
+    _kept(kept, created.stream_key)
+    return created
+
+
+def _kept(file: Path, fresh: str) -> str:
+    """The secret in *file*, readable by its owner only; *fresh* is put there if there is none."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(fresh)
+    return file.read_text()
+
+
+def _print_table(system: System, stream: CreatedStream, folder: Path) -> None:
+    rows = (
+        ("Viewer page", system.viewer_page(stream.id)),
+        ("RTMP server", system.rtmp_url),
+        ("Stream key", stream.stream_key),
+        ("API", f"{system.url}/v1/streams"),
+        ("Admin token", system.admin_token),
+        ("Bucket", f"{system.media_url}/{stream.id}/master.m3u8"),
+        ("Metrics", f"{system.metrics_url}/metrics"),
+        ("Logs", str(folder / "logs")),
+    )
+    for name, value in rows:
+        print(f"{name:<12}  {value}")
+    print("ready", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

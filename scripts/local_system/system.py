@@ -1,0 +1,235 @@
+"""The system as processes: started in order, waited for, ended together."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import requests
+
+from local_system.player import upload_player
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+SOURCES: Final = ("functions", "ingest_container", "scripts")
+HOST: Final = "127.0.0.1"
+PROJECT: Final = "demo"
+MEDIA_BUCKET: Final = "media"
+INGEST_BUCKET: Final = "ingest"
+
+# Imports of Google's libraries take a few seconds on a busy machine of two cores.
+START_SECONDS: Final = 60.0
+# An ingest that ends flushes its encoders and uploads; the local cloud writes its state.
+STOP_SECONDS: Final = 15.0
+POLL_SECONDS: Final = 0.05
+# The cloud's scheduler knows minutes; here a broadcast should end close to when its window does.
+REAP_SECONDS: Final = 2
+
+
+class NotStarted(Exception):
+    """The system could not be started; the text says why in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where everything listens on loopback."""
+
+    web: int
+    rtmp: int
+    metrics: int
+    firestore: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedStream:
+    """A stream and the key that was shown once."""
+
+    id: str
+    stream_key: str = field(repr=False)
+
+
+def free_ports() -> Ports:
+    """Four ports that nobody listens on now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(socket.create_server((HOST, 0)))) for _ in range(4)]
+        web, rtmp, metrics, firestore = (taken.getsockname()[1] for taken in sockets)
+    return Ports(web=web, rtmp=rtmp, metrics=metrics, firestore=firestore)
+
+
+def check_ports(ports: Ports) -> None:
+    """Raise NotStarted naming the first port that is in use."""
+    for option, port in (
+        ("--port", ports.web),
+        ("--rtmp-port", ports.rtmp),
+        ("--metrics-port", ports.metrics),
+        ("--firestore-port", ports.firestore),
+    ):
+        try:
+            socket.create_server((HOST, port)).close()
+        except OSError:
+            raise NotStarted(f"port {port} is in use: choose another one with {option}") from None
+
+
+class System:
+    """Local cloud with functions, and the ingest, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        admin_token: str,
+        logs: Path,
+        data: Path | None = None,
+        ffmpeg: Path | None = None,
+        cloud_options: tuple[str, ...] = (),
+    ) -> None:
+        """Listen on *ports*; write each process's log to the folder *logs*; keep state in *data* if given."""
+        self.ports = ports
+        self.admin_token = admin_token
+        self.url = f"http://{HOST}:{ports.web}"
+        self.rtmp_url = f"rtmp://{HOST}:{ports.rtmp}/live"
+        self.metrics_url = f"http://{HOST}:{ports.metrics}"
+        self.media_url = f"{self.url}/{MEDIA_BUCKET}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs = logs
+        self._data = data
+        self._ffmpeg = ffmpeg
+        self._cloud_options = cloud_options
+
+    def __enter__(self) -> Self:
+        """Start; raises NotStarted."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start every process and return when all of it answers; raises NotStarted."""
+        check_ports(self.ports)
+        self.spawn("cloud", [sys.executable, "-m", "local_cloud", *self._cloud_arguments()])
+        self.spawn("ingest", [sys.executable, "-m", "ingest"])
+        self.wait_for(f"{self.url}/healthz", "the local cloud and the ingest")
+        upload_player(MEDIA_BUCKET, endpoint=self.url, project=PROJECT, root=ROOT)
+
+    def stop(self) -> None:
+        """End every process, the last one started first."""
+        for process in reversed(self.processes.values()):
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    def spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start *command* as the process *name*, out of reach of the terminal's Ctrl-C: `stop` ends it."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with (self._logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        self.processes[name] = process
+        return process
+
+    def ended_process(self) -> str | None:
+        """The name of a process that ended by itself, if one did."""
+        return next((name for name, p in self.processes.items() if p.poll() is not None), None)
+
+    def wait_for(self, url: str, what: str, *, seconds: float = START_SECONDS) -> bytes:
+        """Return what *url* answers once it answers 200; raises NotStarted after *seconds*."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(requests.RequestException):
+                response = requests.get(url, timeout=seconds)
+                if response.ok:
+                    return response.content
+            if (name := self.ended_process()) is not None:
+                raise NotStarted(f"{name} ended: {self._last_line(name)}")
+            if time.monotonic() > deadline:
+                raise NotStarted(f"{what} did not answer within {seconds:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call the API as the owner and return its JSON; raises requests.HTTPError."""
+        response = requests.request(
+            method,
+            f"{self.url}/v1/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self.admin_token}"},
+            timeout=START_SECONDS,
+        )
+        response.raise_for_status()
+        return response.json()
+
+    def create_stream(self, stream: str, **configuration: Any) -> CreatedStream:
+        """Make a stream as the API does."""
+        return CreatedStream(**self.api("POST", "streams", {"id": stream, **configuration}))
+
+    def viewer_page(self, stream: str) -> str:
+        """The address of the viewer page."""
+        return f"{self.media_url}/player/index.html?stream={stream}"
+
+    def _cloud_arguments(self) -> list[str]:
+        arguments = [
+            *("--port", str(self.ports.web)),
+            *("--firestore-port", str(self.ports.firestore)),
+            *("--project", PROJECT),
+            *("--functions", str(ROOT / "functions/main.py")),
+            *("--function", "publish:cloudevent"),
+            *("--function", "sessions:http"),
+            *("--function", "api:http"),
+            *("--function", "reap:http"),
+            *("--timer", f"reap={REAP_SECONDS}"),
+            *("--health-check", f"{self.metrics_url}/healthz"),
+        ]
+        if self._data is not None:
+            arguments += ["--data", str(self._data)]
+        return [*arguments, *self._cloud_options]
+
+    def _environment(self) -> dict[str, str]:
+        functions = f"{self.url}/functions"
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(
+                str(ROOT / part) for part in ("functions", "ingest_container", "scripts")
+            ),
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "STORAGE_EMULATOR_HOST": self.url,
+            "FIRESTORE_EMULATOR_HOST": f"{HOST}:{self.ports.firestore}",
+            "BUCKETCAST_MEDIA_BUCKET": MEDIA_BUCKET,
+            "BUCKETCAST_INGEST_BUCKET": INGEST_BUCKET,
+            "BUCKETCAST_ADMIN_TOKEN": self.admin_token,
+            "BUCKETCAST_PUBLISH_URL": f"{functions}/publish",
+            "BUCKETCAST_SESSIONS_URL": f"{functions}/sessions",
+            "BUCKETCAST_HOST": HOST,
+            "BUCKETCAST_RTMP_PORT": str(self.ports.rtmp),
+            "PORT": str(self.ports.metrics),
+        }
+        if self._ffmpeg is not None:
+            environment["BUCKETCAST_FFMPEG"] = str(self._ffmpeg)
+        return environment
+
+    def _last_line(self, name: str) -> str:
+        lines = (self._logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
