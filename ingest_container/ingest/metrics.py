@@ -1,5 +1,6 @@
 """Prometheus metrics of the ingest."""
 
+from contextlib import suppress
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -62,8 +63,7 @@ class StreamMetrics:
         self.segments_uploaded = 0
         self.segments_retried = 0
         self.segments_lost = 0
-        self.ffmpeg_restarts = 0
-        self.speed = 0.0
+        self._restarts = 0
 
     def uploaded(self, *, seconds: float) -> None:
         """Count a verified segment that took *seconds*."""
@@ -85,16 +85,13 @@ class StreamMetrics:
         """Observe that a segment is listed, *seconds* after the encoder closed it."""
         self._metrics.visible_seconds.labels(self._stream).observe(seconds)
 
-    def restarted(self) -> None:
-        """Count an FFmpeg that was replaced."""
-        self.ffmpeg_restarts += 1
-        self._metrics.restarts.labels(self._stream).inc()
-
-    def encoding(self, *, speed: float) -> None:
-        """Note FFmpeg's *speed*."""
-        self.speed = speed
+    def follow(self, *, restarts: int, speed: float) -> None:
+        """Note FFmpeg's *speed*, and how many *restarts* there were since the session began."""
+        self._metrics.restarts.labels(self._stream).inc(restarts - self._restarts)
+        self._restarts = restarts
         self._metrics.speed.labels(self._stream).set(speed)
 
     def forget(self) -> None:
         """Drop the gauge of a session that is over; counters stay."""
-        self._metrics.speed.remove(self._stream)
+        with suppress(KeyError):  # it was over before FFmpeg reported
+            self._metrics.speed.remove(self._stream)

@@ -17,7 +17,7 @@ from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber,
 from bucketcast.stream.media_object import gap_object, listed_as, segment_object
 from bucketcast.stream.timeline import GapSegment, UploadedSegment
 from ingest.deliver.ledger import DecidedSegment, RungProgress, is_given_up
-from ingest.encode.segments import CutSegment
+from ingest.encode.session_encoder import CutSegment
 from ingest.metrics import StreamMetrics
 
 _log = logging.getLogger(__name__)

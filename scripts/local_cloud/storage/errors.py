@@ -1,18 +1,18 @@
 """What Cloud Storage refuses, and with which status and reason.
 
-    StorageError
-    ├── InvalidRequest        400 invalid
-    ├── ChecksumMismatch      400 invalid
-    ├── Forbidden             401 or 403
-    ├── NotFound              404 notFound
-    ├── BucketExists          409 conflict
-    ├── PreconditionFailed    412 conditionNotMet
-    ├── NotModified           304
-    ├── TooLarge              413 uploadTooLarge
-    ├── RangeNotSatisfiable   416 requestedRangeNotSatisfiable
-    ├── RateLimitExceeded     429 rateLimitExceeded
-    ├── Unsupported           501 notImplemented
-    └── Unavailable           503 backendError
+StorageError
+├── InvalidRequest        400 invalid
+├── ChecksumMismatch      400 invalid
+├── Forbidden             401 or 403
+├── NotFound              404 notFound
+├── BucketExists          409 conflict
+├── PreconditionFailed    412 conditionNotMet
+├── NotModified           304
+├── TooLarge              413 uploadTooLarge
+├── RangeNotSatisfiable   416 requestedRangeNotSatisfiable
+├── RateLimitExceeded     429 rateLimitExceeded
+├── Unsupported           501 notImplemented
+└── Unavailable           503 backendError
 """
 
 from typing import ClassVar
@@ -34,9 +34,10 @@ class ChecksumMismatch(InvalidRequest):
     """The content is not what its sender's crc32c or MD5 says; nothing was stored."""
 
 
-class Forbidden(StorageError):
-    status = 403
-    reason = "forbidden"
+class ParseError(InvalidRequest):
+    """What should be a JSON object is not."""
+
+    reason = "parseError"
 
 
 class NotFound(StorageError):

@@ -62,6 +62,9 @@ class Attributes:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+NO_ATTRIBUTES: Final = Attributes()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checksums:
     """crc32c and MD5 as Cloud Storage writes them (base64); a composite object has no MD5."""

@@ -17,14 +17,34 @@ _ATTRIBUTES: Final = {
     "contentDisposition": "content_disposition",
     "contentLanguage": "content_language",
 }
-# Sent back by clients that read a resource, changed it and wrote it; the server's own value holds.
-_IGNORED_ON_WRITE: Final = frozenset({"name", "bucket", "crc32c", "md5Hash", "kind", "id", "etag", "selfLink"})
+# What the service says of an object. Clients send it back with what they change; it is not theirs to set.
+_OUTPUT_ONLY: Final = frozenset(
+    {
+        "kind",
+        "id",
+        "bucket",
+        "name",
+        "generation",
+        "metageneration",
+        "size",
+        "crc32c",
+        "md5Hash",
+        "etag",
+        "componentCount",
+        "timeCreated",
+        "updated",
+        "timeStorageClassUpdated",
+        "timeFinalized",
+        "selfLink",
+        "mediaLink",
+    }
+)
 
-type Json = dict[str, Any]
+Json = dict[str, Any]
 
 
 def object_resource(stored: StoredObject) -> Json:
-    """The `storage#object` resource of *stored*, int64 values as strings; links are added by whoever serves it."""
+    """The `storage#object` resource of *stored*; whoever serves it adds the links."""
     resource: Json = {
         "kind": "storage#object",
         "id": f"{stored.bucket}/{stored.name}/{stored.generation}",
@@ -92,7 +112,7 @@ def parse_attributes(resource: Json, *, base: Attributes | None = None) -> Attri
         for key, attribute in _ATTRIBUTES.items()
     }
     metadata = _parse_metadata(resource, base.metadata)
-    for key in resource.keys() - _ATTRIBUTES.keys() - _IGNORED_ON_WRITE - {"metadata"}:
+    for key in resource.keys() - _ATTRIBUTES.keys() - _OUTPUT_ONLY - {"metadata"}:
         if key == "storageClass" and resource[key] in ("STANDARD", None):
             continue
         raise Unsupported(f"The local cloud does not offer the object field '{key}'.")
@@ -140,7 +160,7 @@ def parse_bucket_resource(resource: Json, *, public: bool, time_created: datetim
 
 def format_time(time: datetime) -> str:
     """*time*, in UTC, as RFC 3339 with the microseconds that Python keeps."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _parse_cors_rule(rule: Json) -> CorsRule:
@@ -163,10 +183,11 @@ def _parse_metadata(resource: Json, base: Mapping[str, str]) -> dict[str, str]:
     if changes is None:
         return {}
     if not isinstance(changes, dict) or not all(
-        isinstance(value, str | None) for value in changes.values()
+        value is None or isinstance(value, str) for value in changes.values()
     ):
         raise InvalidRequest("Invalid value for field 'metadata': an object of strings is needed.")
-    metadata = {key: value for key, value in (dict(base) | changes).items() if value is not None}
+    merged: dict[str, str | None] = {**base, **changes}
+    metadata = {key: value for key, value in merged.items() if value is not None}
     if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > MAX_METADATA_BYTES:
         raise InvalidRequest(f"The custom metadata is longer than {MAX_METADATA_BYTES} bytes.")
     return metadata

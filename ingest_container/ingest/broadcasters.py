@@ -1,0 +1,176 @@
+"""Broadcasters: who may publish, and what becomes of their frames."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+from bucketcast.errors import BucketcastError, InvalidInput, InvalidName, NotFound, Refused
+from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.stream_key import key_matches, parse_stream_key
+from bucketcast.stream.stream_record import StreamRecord
+from bucketcast.stream_records import latest_stream_record
+from ingest.encode.opening import Opening
+from ingest.encode.intake import SourceChanged
+from ingest.encode.session_encoder import EncoderFailed
+from ingest.feed import CodecConfiguration, FeedItem
+from ingest.protocols.rtmp import (
+    CloseReason,
+    PublisherConnection,
+    PublishRefused,
+    PublishRequest,
+    SourceMetadata,
+)
+from ingest.session import Session, Surroundings
+
+_log = logging.getLogger(__name__)
+
+DENIED: Final = "NetStream.Publish.Denied"
+BAD_NAME: Final = "NetStream.Publish.BadName"
+UNPUBLISHED: Final = "NetStream.Unpublish.Success"
+# A broadcaster whose connection sent media within this time is there; see bucketcast's LEASE.
+PRESENT_SECONDS: Final = 3.0
+
+
+class Broadcaster:
+    """One connection of a broadcaster: its feed becomes a session, or several if the source changes."""
+
+    def __init__(
+        self,
+        stream: StreamRecord,
+        connection: PublisherConnection,
+        surroundings: Surroundings,
+        on_closed: Callable[["Broadcaster"], None],
+    ) -> None:
+        """Publish to *stream*; *on_closed* is told when nothing comes any more."""
+        self.stream = stream.stream
+        self._record = stream
+        self._connection = connection
+        self._surroundings = surroundings
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._media_at = self._loop.time()
+        self._metadata_rate: Fraction | None = None
+        self._opening = Opening()
+        self._configurations: dict[str, CodecConfiguration] = {}
+        self._session: Session | None = None
+
+    @property
+    def is_present(self) -> bool:
+        """Whether media came a moment ago."""
+        return self._loop.time() - self._media_at < PRESENT_SECONDS
+
+    def replace(self) -> None:
+        """End the connection because its broadcaster came back over another one."""
+        self._connection.close(
+            UNPUBLISHED, "Another connection has taken over this stream.", reason=CloseReason.REPLACED
+        )
+
+    async def metadata(self, metadata: SourceMetadata) -> None:
+        """See PublishSession.metadata."""
+        self._metadata_rate = metadata.frame_rate
+        if not self._configurations:  # what comes after the media began cannot change the plan
+            self._opening = self._fresh_opening()
+
+    async def receive(self, item: FeedItem) -> None:
+        """See PublishSession.receive."""
+        self._media_at = self._loop.time()
+        if isinstance(item, CodecConfiguration):
+            self._configurations[item.track] = item
+        try:
+            await self._take(item)
+        except InvalidInput as error:
+            raise PublishRefused("NetStream.Publish.Rejected", str(error)) from error
+        except (Refused, NotFound) as error:
+            raise PublishRefused(BAD_NAME, str(error)) from error
+        except EncoderFailed as error:
+            _log.exception("session could not be encoded", extra={"stream": self.stream})
+            raise PublishRefused("NetStream.Publish.Failed", "The stream cannot be encoded.") from error
+
+    async def close(self, reason: CloseReason) -> None:
+        """See PublishSession.close."""
+        self._on_closed(self)
+        if self._session is None and (opened := self._opening.conclude()) is not None:
+            # A broadcast shorter than the opening is still a broadcast.
+            self._session = await Session.open(self._record, opened, self._surroundings, self._over)
+        if self._session is not None:
+            await self._session.finish()
+        self._surroundings.metrics.sessions_ended.labels(str(reason)).inc()
+
+    async def _take(self, item: FeedItem) -> None:
+        if self._session is not None:
+            try:
+                await self._session.write(item)
+            except SourceChanged as change:
+                _log.warning("source changed", extra={"stream": self.stream, "reason": str(change)})
+                session, self._session = self._session, None
+                self._opening = self._fresh_opening()
+                await session.finish()
+            else:
+                return
+        if (opened := self._opening.add(item)) is not None:
+            self._session = await Session.open(self._record, opened, self._surroundings, self._over)
+
+    def _fresh_opening(self) -> Opening:
+        """An opening that knows the formats that were announced so far."""
+        opening = Opening(metadata_rate=self._metadata_rate)
+        for configuration in self._configurations.values():
+            opening.add(configuration)
+        return opening
+
+    def _over(self, holds: str) -> None:
+        if holds == "replaced":
+            self.replace()
+        else:
+            self._connection.close(UNPUBLISHED, "The broadcast was ended.", reason=CloseReason.ENDED)
+
+
+class RtmpBroadcasters:
+    """Lets in who knows a stream's key, one broadcaster a stream."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        """Use *surroundings* for every session."""
+        self._surroundings = surroundings
+        self._present: dict[StreamId, Broadcaster] = {}
+
+    async def authorize(self, request: PublishRequest) -> Broadcaster:
+        """See PublishHandler.authorize."""
+        try:
+            stream = await self._authenticate(request.stream_key.secret)
+        except InvalidName as error:
+            raise self._refused("key", DENIED, str(error)) from None
+        except BucketcastError as error:
+            _log.exception("stream key could not be checked")
+            raise self._refused("unavailable", "NetStream.Publish.Failed", "Try again in a moment.") from error
+        there = self._present.get(stream.stream)
+        if there is not None:
+            if there.is_present:
+                text = "This stream is on air from another broadcaster: stop that one first."
+                raise self._refused("on air", BAD_NAME, text)
+            there.replace()
+        broadcaster = Broadcaster(stream, request.connection, self._surroundings, self._closed)
+        self._present[stream.stream] = broadcaster
+        _log.info(
+            "broadcaster accepted",
+            extra={"stream": stream.stream, "peer_address": request.peer_address},
+        )
+        return broadcaster
+
+    async def _authenticate(self, text: str) -> StreamRecord:
+        """The record of the stream whose key *text* is; raises InvalidName, never saying what was wrong."""
+        key = parse_stream_key(text)
+        record = await asyncio.get_running_loop().run_in_executor(
+            self._surroundings.executor, latest_stream_record, self._surroundings.ingest, key.stream
+        )
+        if record is None or not key_matches(key, record.key_hash):
+            raise InvalidName("This stream key is not valid. Copy it again from where the stream was made.")
+        return record
+
+    def _refused(self, reason: str, code: str, description: str) -> PublishRefused:
+        self._surroundings.metrics.refused.labels(reason).inc()
+        return PublishRefused(code, description)
+
+    def _closed(self, broadcaster: Broadcaster) -> None:
+        if self._present.get(broadcaster.stream) is broadcaster:
+            del self._present[broadcaster.stream]

@@ -1,0 +1,94 @@
+"""The latest part of a feed, kept so that a replacement encoder can be given it again."""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ingest.feed import CodecConfiguration, FeedItem, Track
+
+# Above two groups of ten seconds at the highest bitrate that broadcasters use (20 Mb/s), and little beside
+# what FFmpeg itself takes. Beyond it the oldest items are let go, and a replacement starts later.
+MAX_KEPT_BYTES = 64 * 2**20
+# What a frame takes beside its data, roughly: an object, its times and a place in the queue.
+_BYTES_PER_ITEM = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptItem:
+    """A feed item as it is written for FFmpeg; *time* is a picture's presentation time."""
+
+    data: bytes
+    time: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStart:
+    """Where a decoder can start: the *position* of a keyframe, its *time*, and what must come before it."""
+
+    position: int
+    time: timedelta
+    configurations: bytes
+
+
+class FeedHistory:
+    """Feed items by position; positions count from 0 and stay what they are when old items are let go."""
+
+    def __init__(self, *, max_bytes: int = MAX_KEPT_BYTES) -> None:
+        self._max_bytes = max_bytes
+        # Each item with the bytes of all items before it.
+        self._items: deque[tuple[KeptItem, int]] = deque()
+        self._first = 0
+        self._bytes = 0
+        self._starts: deque[GroupStart] = deque()
+        self._configurations: dict[Track, bytes] = {}
+
+    @property
+    def end(self) -> int:
+        """The position that the next item will have."""
+        return self._first + len(self._items)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the kept items take."""
+        return self.bytes_from(self._first)
+
+    def append(self, item: FeedItem, data: bytes) -> None:
+        """Keep *item*, which is written as *data*."""
+        time = None
+        if isinstance(item, CodecConfiguration):
+            self._configurations[item.track] = data
+        elif item.track is Track.VIDEO:
+            time = item.presentation_time
+            if item.keyframe:
+                configurations = b"".join(self._configurations.values())
+                self._starts.append(GroupStart(position=self.end, time=time, configurations=configurations))
+        self._items.append((KeptItem(data=data, time=time), self._bytes))
+        self._bytes += _BYTES_PER_ITEM + len(data)
+
+    def at(self, position: int) -> KeptItem:
+        """The item at *position*, which is kept."""
+        return self._items[position - self._first][0]
+
+    def bytes_from(self, position: int) -> int:
+        """What the items from *position* on take."""
+        if position >= self.end:
+            return 0
+        return self._bytes - self._items[position - self._first][1]
+
+    def start_for(self, time: timedelta) -> GroupStart | None:
+        """The last group that starts at or before *time*, else the first that is kept, else None."""
+        earlier = [start for start in self._starts if start.time <= time]
+        return earlier[-1] if earlier else next(iter(self._starts), None)
+
+    def release(self, time: timedelta, *, read: int) -> None:
+        """Let go what is not needed to start at *time*; above the bound of bytes, also what is.
+
+        Items from position *read* on are kept in any case: no encoder has had them yet.
+        """
+        start = self.start_for(time)
+        needed = start.position if start is not None else self._first
+        while self._first < read and (self._first < needed or self.kept_bytes > self._max_bytes):
+            self._items.popleft()
+            self._first += 1
+        while self._starts and self._starts[0].position < self._first:
+            self._starts.popleft()

@@ -1,0 +1,59 @@
+"""What of a feed reaches the encoder: one format throughout, no jumps, and sound where it is missing."""
+
+from datetime import timedelta
+
+from bucketcast.errors import BucketcastError
+from ingest.encode.source import AudioSource, SourceFacts
+from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
+from ingest.feed.silence import SILENT_CHANNELS, SILENT_CONFIGURATION, SILENT_SAMPLE_RATE, SilenceFiller
+
+# Timestamps that jump further are another session; up to here a hole is filled with the last picture.
+MAX_JUMP = timedelta(seconds=10)
+_SILENT_SOURCE = AudioSource(sample_rate=SILENT_SAMPLE_RATE, channels=SILENT_CHANNELS)
+
+
+class SourceChanged(BucketcastError):
+    """The source is no longer what its session was planned for: finish it, and open another."""
+
+
+class Intake:
+    """Admits the items of a feed whose source is *source*, and adds the silence that it lacks."""
+
+    def __init__(self, source: SourceFacts) -> None:
+        audio = source.audio or _SILENT_SOURCE
+        self._silence = SilenceFiller(
+            sample_rate=audio.sample_rate, channels=audio.channels, absent=source.audio is None
+        )
+        self._configurations: dict[Track, CodecConfiguration] = {}
+        self._silent = source.audio is None
+        self._last_decode_time: timedelta | None = None
+
+    def take(self, item: FeedItem) -> list[FeedItem]:
+        """Return what is encoded for *item*, which may be nothing; raises SourceChanged.
+
+        The first configuration of each track is the session's; senders repeat it freely. Any other would have
+        FFmpeg set up its filters anew in the middle of a segment.
+        """
+        if isinstance(item, CodecConfiguration):
+            return self._configure(item)
+        if item.track is Track.AUDIO:
+            known = Track.AUDIO in self._configurations
+            return [item] if known and self._silence.admits(item) else []
+        return self._picture(item)
+
+    def _configure(self, item: CodecConfiguration) -> list[FeedItem]:
+        if self._silent:
+            self._configurations.setdefault(Track.AUDIO, SILENT_CONFIGURATION)
+        known = self._configurations.setdefault(item.track, item)
+        if known is item:
+            return [item, SILENT_CONFIGURATION] if self._silent else [item]
+        if known != item:
+            raise SourceChanged(f"the {item.track}'s format changed")
+        return []
+
+    def _picture(self, item: EncodedFrame) -> list[FeedItem]:
+        last = self._last_decode_time
+        if last is not None and abs(item.decode_time - last) > MAX_JUMP:
+            raise SourceChanged("the timestamps jumped")
+        self._last_decode_time = item.decode_time
+        return [item, *self._silence.fill(item.decode_time)]

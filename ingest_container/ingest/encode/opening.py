@@ -1,0 +1,126 @@
+"""The opening of a session: from a feed's first items to what the source is, and what is encoded first."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+
+from ingest.encode.source import (
+    SourceFacts,
+    UnusableSource,
+    VideoSource,
+    decide_frame_rate,
+    measure_rate,
+    parse_audio,
+    parse_video,
+)
+from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
+
+# Pictures that the frame rate is measured on, and that a sound track's header is waited for. OBS, FFmpeg and
+# GStreamer send both headers before the first picture.
+_MEASURED_SPAN = timedelta(milliseconds=500)
+_AUDIO_PATIENCE = timedelta(seconds=1)
+# OBS's and every hardware encoder's longest keyframe interval is below this.
+_KEYFRAME_PATIENCE = timedelta(seconds=30)
+# Sound that has come so far without any picture: the source has none.
+_VIDEO_PATIENCE = timedelta(seconds=10)
+# A second of 4K at its highest bitrate, with as much sound as there can be.
+MAX_OPENING_BYTES = 16 * 2**20
+# A second of 240 pictures and 96 kHz sound has below 400; the bound is against a flood of empty frames.
+MAX_OPENING_ITEMS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A source that is understood: its facts, the session's *origin*, and the *items* to encode first.
+
+    *origin* is the presentation time of the first keyframe on the sender's clock: time 0 of the session.
+    """
+
+    source: SourceFacts
+    origin: timedelta
+    items: tuple[FeedItem, ...]
+
+
+class Opening:
+    """Collects a feed's first items until it is decided what the source is.
+
+    *metadata_rate* is the frame rate that the protocol's metadata states, if any.
+    """
+
+    def __init__(self, metadata_rate: Fraction | None = None) -> None:
+        self._metadata_rate = metadata_rate
+        self._video: CodecConfiguration | None = None
+        self._audio: CodecConfiguration | None = None
+        self._first_time: timedelta | None = None
+        self._origin: timedelta | None = None
+        self._frames: list[EncodedFrame] = []
+        self._bytes = 0
+        self._latest = timedelta.min
+
+    def add(self, item: FeedItem) -> Opened | None:
+        """Take *item*; return the opening once it is decided. Raises UnusableSource, saying what to change."""
+        if isinstance(item, CodecConfiguration):
+            self._configure(item)
+            return None
+        self._keep(item)
+        if self._origin is None:
+            self._check_patience(item)
+            return None
+        span = self._latest - self._origin
+        if span < _MEASURED_SPAN or (self._audio is None and span < _AUDIO_PATIENCE):
+            return None
+        return self.conclude()
+
+    def conclude(self) -> Opened | None:
+        """Return the opening with what has come so far: also for a feed that has ended; None if too little."""
+        if self._origin is None or self._video is None:
+            return None
+        video = parse_video(self._video)
+        audio = parse_audio(self._audio) if self._audio else None
+        configurations = [item for item in (self._video, self._audio) if item is not None]
+        return Opened(
+            source=SourceFacts(video=video, audio=audio, frame_rate=self._frame_rate(video)),
+            origin=self._origin,
+            items=(*configurations, *self._frames),
+        )
+
+    def _configure(self, item: CodecConfiguration) -> None:
+        if item.track is Track.VIDEO:
+            parse_video(item)
+            if self._video not in (None, item) and self._origin is not None:
+                raise UnusableSource("the picture's format changed within the first second")
+            self._video = item
+        else:
+            parse_audio(item)
+            if self._audio not in (None, item) and self._frames:
+                raise UnusableSource("the sound's format changed within the first second")
+            self._audio = item
+
+    def _keep(self, item: EncodedFrame) -> None:
+        if self._first_time is None:
+            self._first_time = item.decode_time
+        if self._origin is None and item.track is Track.VIDEO and item.keyframe and self._video is not None:
+            self._origin = item.presentation_time
+        if self._origin is None:
+            # Nothing can be decoded before a keyframe, and sound without pictures is not kept.
+            return
+        if item.track is Track.VIDEO:
+            self._latest = max(self._latest, item.presentation_time)
+        self._frames.append(item)
+        self._bytes += len(item.data)
+        if self._bytes > MAX_OPENING_BYTES or len(self._frames) > MAX_OPENING_ITEMS:
+            raise UnusableSource("the first second holds more than any picture and sound that can be encoded")
+
+    def _check_patience(self, item: EncodedFrame) -> None:
+        assert self._first_time is not None
+        waited = item.decode_time - self._first_time
+        if self._video is None and waited > _VIDEO_PATIENCE:
+            raise UnusableSource("no picture came: add a video source and choose H.264")
+        if waited > _KEYFRAME_PATIENCE:
+            raise UnusableSource("no keyframe came: set the keyframe interval to 2 s")
+
+    def _frame_rate(self, video: VideoSource) -> Fraction:
+        times = [frame.presentation_time for frame in self._frames if frame.track is Track.VIDEO]
+        return decide_frame_rate(
+            declared=(video.declared_rate, self._metadata_rate), measured=measure_rate(times)
+        )

@@ -1,0 +1,345 @@
+"""The encoder of a session: a feed in, segments of every rung out, whatever happens to FFmpeg in between."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+
+from bucketcast.errors import Unavailable
+from bucketcast.stream.identifiers import RungName, SegmentIndex
+from ingest.encode.ffmpeg import CLOCK_START
+from ingest.encode.history import MAX_KEPT_BYTES, FeedHistory, GroupStart, KeptItem
+from ingest.encode.intake import Intake, SourceChanged
+from ingest.encode.ladder import EncodingPlan, RungPlan
+from ingest.encode.process import FfmpegProcess
+from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
+from ingest.feed import EncodedFrame, FeedItem, Track
+from ingest.feed.flv import FlvWriter, UnwritableFrame
+
+# Media that may wait for FFmpeg. Whoever writes is held up beyond it, and so is the broadcaster in the end.
+MAX_WAITING_MEDIA = timedelta(seconds=10)
+# The same in bytes: ten seconds at 20 Mb/s.
+MAX_WAITING_BYTES = 25 * 2**20
+# FFmpeg has media, or the end of it, and has written nothing for so long: it is hung. Starting takes it below
+# a second on a busy machine.
+STALL_TIMEOUT = timedelta(seconds=10)
+# Media that FFmpeg holds back by design (decoder, lookahead, interleaving): less is no sign of a stall.
+_HELD_BACK_MEDIA = timedelta(seconds=2)
+_WATCH_INTERVAL = timedelta(milliseconds=500)
+# How long to wait before the next FFmpeg, by how many in a row have delivered no segment. The first is
+# replaced at once: viewers have some seconds in hand.
+RESTART_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0, 0.5, 1, 2, 4))
+# A replacement starts to decode this much before its first segment, so that its sound is warmed up too.
+_RUN_UP = timedelta(milliseconds=500)
+
+_FIRST = SegmentIndex(0)
+
+_log = logging.getLogger(__name__)
+
+
+class EncoderFailed(Unavailable):
+    """FFmpeg cannot be kept running on this feed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutSegment:
+    """A whole segment of *rung*; *start* and *duration* are on the session's clock, exact to the frame."""
+
+    rung: RungName
+    index: SegmentIndex
+    start: timedelta
+    duration: timedelta
+    data: bytes
+
+
+class SessionEncoder:
+    """Encodes one session: keeps one FFmpeg running on *plan*, and hands every segment to *on_segment*.
+
+    *origin* is the session's time 0 on the sender's clock; *first* is the first segment that is wanted. Each rung's segments come in order, one at a time,
+    each once; rungs run beside each other. While *on_segment* is awaited, that rung's FFmpeg output waits.
+    If FFmpeg dies, or writes nothing for *stall_timeout*, it is replaced, from the first missing segment on.
+    """
+
+    def __init__(
+        self,
+        plan: EncodingPlan,
+        *,
+        origin: timedelta,
+        ffmpeg: Path,
+        on_segment: Callable[[CutSegment], Awaitable[None]],
+        first: SegmentIndex = _FIRST,
+        stall_timeout: timedelta = STALL_TIMEOUT,
+    ) -> None:
+        self._plan = plan
+        self._origin = origin
+        self._ffmpeg = ffmpeg
+        self._on_segment = on_segment
+        self._stall_timeout = stall_timeout
+        self._intake = Intake(plan.source)
+        self._writer = FlvWriter(origin)
+        self._history = FeedHistory()
+        self._next = {rung.name: first for rung in plan.rungs}
+        self._cutters: tuple[SegmentCutter, ...] = ()
+        self._read_position = 0
+        self._read_time = self._written_time = origin
+        self._ended = False
+        self._written, self._room = asyncio.Event(), asyncio.Event()
+        self._outputs = self._delivering = 0
+        self._supervisor: asyncio.Task[None] | None = None
+        self._process: FfmpegProcess | None = None
+        self.restarts = 0
+        """How often FFmpeg was replaced."""
+        self.lost = 0
+        """Segments, over all rungs, that could not be made again because the feed was no longer kept."""
+        self.speed = 0.0
+        """Media time per time, as FFmpeg last reported it: about 1 for a live feed that is kept up with."""
+        self.frames = 0
+        """Frames that the running FFmpeg has encoded, as it last reported."""
+
+    @property
+    def lag(self) -> timedelta:
+        """How far the pictures that left FFmpeg are behind those that were written."""
+        frame = min((cutter.last_frame for cutter in self._cutters), default=-1)
+        encoded = self._origin + self._plan.grid.time_of_frame(frame + 1)
+        return max(timedelta(0), self._written_time - encoded)
+
+    @property
+    def waiting(self) -> timedelta:
+        """Media that was written and that FFmpeg has not read yet."""
+        return self._written_time - self._read_time
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the FFmpeg that runs, if one does."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start to encode what is written."""
+        self._supervisor = asyncio.create_task(self._supervise(), name="encoder")
+        self._supervisor.add_done_callback(lambda _: self._room.set())
+
+    async def write(self, item: FeedItem) -> None:
+        """Encode *item*; waits while FFmpeg is far behind.
+
+        Raises SourceChanged for an item with which this session cannot go on (finish it and open another),
+        EncoderFailed, and what *on_segment* raised.
+        """
+        self._raise_failure()
+        for taken in self._intake.take(item):
+            self._keep(taken)
+        self._written.set()
+        while not self._has_room():
+            self._room.clear()
+            await self._room.wait()
+            self._raise_failure()
+
+    async def finish(self) -> None:
+        """End the feed; returns when every rung's last segment is delivered, or raises as `write` does."""
+        assert self._supervisor is not None
+        self._ended = True
+        self._written.set()
+        await asyncio.wait([self._supervisor])
+        self._raise_failure()
+
+    async def abort(self) -> None:
+        """End FFmpeg without its last segments; nothing is delivered afterwards. Safe to call at any time."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait([self._supervisor])
+
+    def _keep(self, item: FeedItem) -> None:
+        try:
+            self._history.append(item, self._writer.write(item))
+        except UnwritableFrame as error:
+            raise SourceChanged(str(error)) from error
+        if isinstance(item, EncodedFrame) and item.track is Track.VIDEO:
+            self._written_time = max(self._written_time, item.presentation_time)
+        if self._history.kept_bytes > MAX_KEPT_BYTES:
+            self._history.release(self._needed_from(), read=self._read_position)
+
+    def _has_room(self) -> bool:
+        return (
+            self.waiting <= MAX_WAITING_MEDIA
+            and self._history.bytes_from(self._read_position) <= MAX_WAITING_BYTES
+        )
+
+    def _raise_failure(self) -> None:
+        if self._supervisor is not None and self._supervisor.done():
+            if self._supervisor.cancelled():
+                raise EncoderFailed("the encoder was aborted")
+            if error := self._supervisor.exception():
+                raise error
+
+    async def _supervise(self) -> None:
+        """Keep an FFmpeg running until the feed has ended and all of it is delivered."""
+        failures = 0
+        while (start := await self._resume_from()) is not None:
+            missing = min(self._next.values())
+            if await self._run(start):
+                return
+            failures = 0 if min(self._next.values()) > missing else failures + 1
+            if failures >= len(RESTART_DELAYS):
+                raise EncoderFailed("FFmpeg fails again and again on this feed")
+            self.restarts += 1
+            _log.warning("FFmpeg is replaced", extra={"restarts": self.restarts, "failures": failures})
+            await asyncio.sleep(RESTART_DELAYS[failures].total_seconds())
+
+    async def _resume_from(self) -> GroupStart | None:
+        """Wait for a group of the feed from which the first missing segment can be made; None at its end."""
+        while (start := self._history.start_for(self._needed_from())) is None:
+            if self._ended:
+                return None
+            self._written.clear()
+            await self._written.wait()
+        return start
+
+    def _needed_from(self) -> timedelta:
+        """From when on the feed is needed for the first missing segment, on the sender's clock."""
+        return self._origin + self._plan.grid.start(min(self._next.values())) - _RUN_UP
+
+    def _first_index(self, start: GroupStart) -> SegmentIndex:
+        """The first missing segment that can be made whole from *start* on."""
+        grid = self._plan.grid
+        since = Fraction((start.time - self._origin) // timedelta(microseconds=1), 1_000_000)
+        whole = grid.index_of_frame(grid.frame_at(since) - 1) + 1
+        return max(min(self._next.values()), SegmentIndex(whole))
+
+    async def _run(self, start: GroupStart) -> bool:
+        """Run one FFmpeg from *start* on; return whether it encoded the feed to its end."""
+        index = self._first_index(start)
+        try:
+            process = await FfmpegProcess.start(self._ffmpeg, self._plan, index)
+        except OSError as error:
+            _log.warning("FFmpeg cannot be started", extra={"error": str(error)})
+            return False
+        self._process = process
+        self._read_position, self._read_time = start.position, start.time
+        self._cutters = tuple(
+            SegmentCutter(self._plan.grid, first=index, clock_start=CLOCK_START) for _ in self._plan.rungs
+        )
+        try:
+            return await self._pump(process, start)
+        finally:
+            await process.stop()
+            self._process = None
+
+    async def _pump(self, process: FfmpegProcess, start: GroupStart) -> bool:
+        readers = list(zip(range(len(self._cutters)), self._plan.rungs, self._cutters, strict=True))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                feeder = tasks.create_task(self._feed(process, start))
+                watchers = [
+                    tasks.create_task(watcher)
+                    for watcher in (
+                        self._follow_progress(process),
+                        self._watch(process),
+                        process.log_messages(),
+                    )
+                ]
+                outputs = [tasks.create_task(self._read(process, *reader)) for reader in readers]
+                await asyncio.wait(outputs)
+                status = await process.wait()
+                complete = status == 0 and feeder.done() and not feeder.cancelled() and feeder.result()
+                for task in (feeder, *watchers):
+                    task.cancel()
+        except* Exception as errors:  # noqa: BLE001 - only unwrapped, and raised again
+            raise _first(errors) from None
+        if not complete:
+            _log.warning("FFmpeg ended before its feed", extra={"pid": process.pid, "status": status})
+            return False
+        for _, rung, cutter in readers:
+            if (last := cutter.finish()) is not None:
+                await self._deliver(rung, last)
+        return True
+
+    async def _feed(self, process: FfmpegProcess, start: GroupStart) -> bool:
+        """Give *process* the feed from *start* on; return whether it took all of it."""
+        try:
+            await process.write(self._writer.header() + start.configurations)
+            while (item := await self._item()) is not None:
+                await process.write(item.data)
+                self._read_position += 1
+                if item.time is not None:
+                    self._read_time = max(self._read_time, item.time)
+                self._room.set()
+        except OSError:
+            # It has gone; its outputs end too, and say so.
+            return False
+        process.end_input()
+        return True
+
+    async def _item(self) -> KeptItem | None:
+        """Wait for the next item that is to be fed; None at the feed's end."""
+        while self._read_position == self._history.end:
+            if self._ended:
+                return None
+            self._written.clear()
+            await self._written.wait()
+        return self._history.at(self._read_position)
+
+    async def _read(self, process: FfmpegProcess, number: int, rung: RungPlan, cutter: SegmentCutter) -> None:
+        """Cut what *process* writes for *rung*, and deliver it."""
+        async with contextlib.aclosing(process.output(number)) as output:
+            async for data in output:
+                self._outputs += 1
+                try:
+                    segments = list(cutter.feed(data))
+                except InvalidTransportStream as error:
+                    _log.error(
+                        "FFmpeg wrote what it should not", extra={"rung": rung.name, "error": str(error)}
+                    )
+                    process.kill()
+                    return
+                for segment in segments:
+                    await self._deliver(rung, segment)
+
+    async def _deliver(self, rung: RungPlan, segment: MediaSegment) -> None:
+        missing = self._next[rung.name]
+        if segment.index < missing:
+            # A replacement makes it again for the sake of another rung.
+            return
+        self.lost += segment.index - missing
+        self._delivering += 1
+        try:
+            await self._on_segment(
+                CutSegment(
+                    rung=rung.name,
+                    index=segment.index,
+                    start=segment.start,
+                    duration=segment.duration,
+                    data=segment.data,
+                )
+            )
+        finally:
+            self._delivering -= 1
+        self._next[rung.name] = SegmentIndex(segment.index + 1)
+        self._history.release(self._needed_from(), read=self._read_position)
+
+    async def _follow_progress(self, process: FfmpegProcess) -> None:
+        async with contextlib.aclosing(process.progress()) as reports:
+            async for report in reports:
+                self.speed, self.frames = report.speed, report.frames
+
+    async def _watch(self, process: FfmpegProcess) -> None:
+        """End *process* when it writes nothing although it has something to write."""
+        loop = asyncio.get_running_loop()
+        seen, since = self._outputs, loop.time()
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL.total_seconds())
+            idle = not self._ended and self.lag < _HELD_BACK_MEDIA
+            if self._outputs != seen or self._delivering or idle:
+                seen, since = self._outputs, loop.time()
+            elif loop.time() - since > self._stall_timeout.total_seconds():
+                _log.warning("FFmpeg hangs", extra={"pid": process.pid})
+                process.kill()
+                return
+
+
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
+    """One error for a group of them: the tasks of one FFmpeg fail for one reason."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error

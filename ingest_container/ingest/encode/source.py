@@ -1,0 +1,310 @@
+"""What a feed says of its source: picture, sound and frame rate, read from the codecs' own headers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+
+from bucketcast.errors import InvalidInput
+from ingest.feed import AudioCodec, CodecConfiguration, VideoCodec
+
+# A level 5.2 picture is at most 36,864 macroblocks (4096x2304): what 4K needs, and the most that is decoded.
+MAX_SOURCE_PIXELS = 36_864 * 256
+# Nothing can be made out below, and x264 refuses pictures of a few pixels.
+MIN_SOURCE_SIDE = 32
+# A source twice as fast gives every second frame: 60 is what screens show and H.264's levels are made for.
+MAX_FRAME_RATE = Fraction(60)
+# Slower sources show frames several times, so that a segment's length stays close to its duration.
+MIN_FRAME_RATE = Fraction(10)
+# The rates that cameras, films and screens have.
+_COMMON_RATES = (
+    *(Fraction(rate) for rate in (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 72, 75, 90, 100, 120, 144, 240)),
+    *(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)),
+    Fraction(25, 2),
+)
+# Of two common rates the nearest are 0.1 % apart; a measured rate within 1 % is meant to be one of them.
+_SNAP_TOLERANCE = Fraction(1, 100)
+# 24 and 25 are within it, so the declared rate decides; 25 and 30 are not, so a wrong declaration is seen.
+_DECLARATION_TOLERANCE = Fraction(1, 10)
+# Table E-1 of ITU-T H.264: sample aspect ratios by aspect_ratio_idc.
+_ASPECT_RATIOS = (
+    *((1, 1), (1, 1), (12, 11), (10, 11), (16, 11), (40, 33), (24, 11), (20, 11), (32, 11)),
+    *((80, 33), (18, 11), (15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1)),
+)
+_EXTENDED_ASPECT_RATIO = 255
+# ITU-T H.264, 9.1: no code of a parameter set is longer than 32 bits allow.
+_MAX_CODE_ZEROS = 32
+# Real parameter sets take tens of bytes; with every scaling list some hundreds.
+_MAX_PARAMETER_SET_BYTES = 4096
+# ITU-T H.264, 7.3.2.1.1: the profiles whose parameter set says how colour is sampled.
+_PROFILES_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+# ISO/IEC 14496-3, table 1.18: sampling frequencies by index.
+_SAMPLE_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_ESCAPED_SAMPLE_RATE = 15
+# ISO/IEC 14496-3, table 1.19: channels by channelConfiguration; 0 leaves it to the frames, two are usual.
+_CHANNELS = (2, 1, 2, 3, 4, 5, 6)
+_AAC_OBJECT_TYPES = frozenset({2, 5, 29})  # AAC-LC, HE-AAC and HE-AAC v2, which build on it
+
+
+class UnusableSource(InvalidInput):
+    """The source cannot be encoded; the text says why, and what to change at the broadcaster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSource:
+    """A picture as its sequence parameter set describes it, after cropping."""
+
+    width: int
+    height: int
+    sample_aspect_ratio: Fraction = Fraction(1)
+    profile: int = 100
+    level: int = 40
+    declared_rate: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioSource:
+    """Sound as its AudioSpecificConfig describes it, at the rate of its core codec."""
+
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """All that the ladder depends on; *audio* is None where the source has no sound."""
+
+    video: VideoSource
+    audio: AudioSource | None
+    frame_rate: Fraction
+
+
+class _Bits:
+    """Reads a byte string as bits and Exp-Golomb codes; raises UnusableSource at its end."""
+
+    def __init__(self, data: bytes, refusal: str) -> None:
+        self._value = int.from_bytes(data)
+        self._left = 8 * len(data)
+        self._refusal = refusal
+
+    def read(self, count: int) -> int:
+        """The next *count* bits as an unsigned number, u(n)."""
+        if count > self._left:
+            raise UnusableSource(self._refusal)
+        self._left -= count
+        return (self._value >> self._left) & ((1 << count) - 1)
+
+    def flag(self) -> bool:
+        """The next bit, u(1)."""
+        return bool(self.read(1))
+
+    def unsigned(self) -> int:
+        """The next code, ue(v)."""
+        zeros = 0
+        while not self.read(1):
+            zeros += 1
+            if zeros > _MAX_CODE_ZEROS:
+                raise UnusableSource(self._refusal)
+        return (1 << zeros) - 1 + self.read(zeros)
+
+    def signed(self) -> int:
+        """The next code, se(v)."""
+        code = self.unsigned()
+        return (code + 1) // 2 if code % 2 else -(code // 2)
+
+
+def parse_video(configuration: CodecConfiguration) -> VideoSource:
+    """Return the picture that *configuration*, an AVCDecoderConfigurationRecord, describes.
+
+    ISO/IEC 14496-15, 5.3.3.1 and ITU-T H.264, 7.3.2.1.1. Raises UnusableSource where it cannot be read.
+    """
+    if configuration.codec is not VideoCodec.H264:
+        raise UnusableSource("the video codec is not H.264: choose H.264 (x264) in the broadcaster's settings")
+    data = configuration.data
+    if len(data) < 8 or not data[5] & 0x1F:
+        raise UnusableSource("the H.264 configuration holds no sequence parameter set")
+    size = int.from_bytes(data[6:8])
+    return _parse_sequence_parameter_set(data[8 : 8 + min(size, _MAX_PARAMETER_SET_BYTES)])
+
+
+def parse_audio(configuration: CodecConfiguration) -> AudioSource:
+    """Return the sound that *configuration*, an AudioSpecificConfig, describes.
+
+    ISO/IEC 14496-3, 1.6.2.1. Raises UnusableSource where it cannot be read or is not AAC.
+    """
+    if configuration.codec is not AudioCodec.AAC:
+        raise UnusableSource("the audio codec is not AAC: choose AAC in the broadcaster's settings")
+    bits = _Bits(configuration.data, "the AAC configuration is cut short")
+    object_type = bits.read(5)
+    if object_type not in _AAC_OBJECT_TYPES:
+        raise UnusableSource("the audio is not AAC-LC or HE-AAC: choose AAC in the broadcaster's settings")
+    sample_rate = _read_sample_rate(bits)
+    channels = bits.read(4)
+    if channels >= len(_CHANNELS):
+        raise UnusableSource(
+            "the sound has more channels than 5.1: choose stereo in the broadcaster's settings"
+        )
+    return AudioSource(sample_rate=sample_rate, channels=_CHANNELS[channels])
+
+
+def snap_rate(rate: Fraction) -> Fraction:
+    """Return the common frame rate that *rate* is meant to be, or the nearest whole number of frames."""
+    nearest = min(_COMMON_RATES, key=lambda common: abs(common - rate))
+    if abs(nearest - rate) <= nearest * _SNAP_TOLERANCE:
+        return nearest
+    return Fraction(max(1, round(rate)))
+
+
+def measure_rate(presentation_times: Sequence[timedelta]) -> Fraction | None:
+    """Return the frames a second at which frames with *presentation_times* came, or None of fewer than two."""
+    ordered = sorted(set(presentation_times))
+    if len(ordered) < 2:
+        return None
+    span = (ordered[-1] - ordered[0]) // timedelta(microseconds=1)
+    return Fraction((len(ordered) - 1) * 1_000_000, span)
+
+
+def decide_frame_rate(*, declared: Sequence[Fraction | None], measured: Fraction | None) -> Fraction:
+    """Return the constant rate to encode at, from MIN_FRAME_RATE to MAX_FRAME_RATE.
+
+    The first of the *declared* rates (parameter set, metadata) that the *measured* one bears out, since
+    timestamps in milliseconds do not tell 30 from 29.97; else what was measured; else what was declared.
+    """
+    candidates = [snap_rate(rate) for rate in declared if rate is not None and rate > 0]
+    if measured is None:
+        rate = next(iter(candidates), Fraction(30))
+    else:
+        rate = next((rate for rate in candidates if _bears_out(measured, rate)), snap_rate(measured))
+    while rate > MAX_FRAME_RATE:
+        rate /= 2
+    while rate < MIN_FRAME_RATE:
+        rate *= 2
+    return rate
+
+
+def _bears_out(measured: Fraction, declared: Fraction) -> bool:
+    return abs(measured - declared) <= declared * _DECLARATION_TOLERANCE
+
+
+def _read_sample_rate(bits: _Bits) -> int:
+    index = bits.read(4)
+    if index == _ESCAPED_SAMPLE_RATE:
+        rate = bits.read(24)
+        if not _SAMPLE_RATES[-1] <= rate <= _SAMPLE_RATES[0]:
+            raise UnusableSource("the AAC configuration names an impossible sampling frequency")
+        return rate
+    if index >= len(_SAMPLE_RATES):
+        raise UnusableSource("the AAC configuration names a reserved sampling frequency")
+    return _SAMPLE_RATES[index]
+
+
+def _parse_sequence_parameter_set(unit: bytes) -> VideoSource:
+    if not unit or unit[0] & 0x1F != 7:
+        raise UnusableSource("the H.264 configuration holds no sequence parameter set")
+    # ITU-T H.264, 7.4.1.1: emulation_prevention_three_byte is no part of the payload.
+    payload = unit[1:].replace(b"\x00\x00\x03", b"\x00\x00")
+    bits = _Bits(payload, "the H.264 sequence parameter set is cut short")
+    profile, _constraints, level = bits.read(8), bits.read(8), bits.read(8)
+    bits.unsigned()  # seq_parameter_set_id
+    chroma = _read_chroma_format(bits) if profile in _PROFILES_WITH_CHROMA else 1
+    bits.unsigned()  # log2_max_frame_num_minus4
+    _skip_picture_order(bits)
+    bits.unsigned()  # max_num_ref_frames
+    bits.flag()  # gaps_in_frame_num_value_allowed_flag
+    width, height = _read_size(bits, chroma)
+    ratio, rate = _read_usability(bits) if bits.flag() else (Fraction(1), None)
+    if min(width, height) < MIN_SOURCE_SIDE or width * height > MAX_SOURCE_PIXELS:
+        raise UnusableSource(
+            f"the picture of {width}x{height} cannot be encoded: choose a size from {MIN_SOURCE_SIDE} pixels"
+            " on the short side to 4096x2304"
+        )
+    return VideoSource(
+        width=width,
+        height=height,
+        sample_aspect_ratio=ratio,
+        profile=profile,
+        level=level,
+        declared_rate=rate,
+    )
+
+
+def _read_chroma_format(bits: _Bits) -> int:
+    """ITU-T H.264, 7.3.2.1.1: chroma_format_idc and what follows it in the high profiles."""
+    chroma = bits.unsigned()
+    if chroma == 3:
+        bits.flag()  # separate_colour_plane_flag
+    bits.unsigned()  # bit_depth_luma_minus8
+    bits.unsigned()  # bit_depth_chroma_minus8
+    bits.flag()  # qpprime_y_zero_transform_bypass_flag
+    if bits.flag():  # seq_scaling_matrix_present_flag
+        for number in range(12 if chroma == 3 else 8):
+            if bits.flag():
+                _skip_scaling_list(bits, 16 if number < 6 else 64)
+    return chroma
+
+
+def _skip_scaling_list(bits: _Bits, size: int) -> None:
+    """ITU-T H.264, 7.3.2.1.1.1."""
+    last = 8
+    for _ in range(size):
+        last = (last + bits.signed()) % 256
+        if last == 0:
+            return
+
+
+def _skip_picture_order(bits: _Bits) -> None:
+    order_type = bits.unsigned()
+    if order_type == 0:
+        bits.unsigned()  # log2_max_pic_order_cnt_lsb_minus4
+    elif order_type == 1:
+        bits.flag()  # delta_pic_order_always_zero_flag
+        bits.signed()  # offset_for_non_ref_pic
+        bits.signed()  # offset_for_top_to_bottom_field
+        for _ in range(bits.unsigned()):
+            bits.signed()  # offset_for_ref_frame
+
+
+def _read_size(bits: _Bits, chroma: int) -> tuple[int, int]:
+    """ITU-T H.264, 7.4.2.1.1: the size in macroblocks, less the cropping in units of chroma samples."""
+    width = 16 * (bits.unsigned() + 1)
+    map_units = bits.unsigned() + 1
+    fields = 1 if bits.flag() else 2  # frame_mbs_only_flag
+    height = 16 * map_units * fields
+    if fields == 2:
+        bits.flag()  # mb_adaptive_frame_field_flag
+    bits.flag()  # direct_8x8_inference_flag
+    if bits.flag():  # frame_cropping_flag
+        unit_x = 2 if chroma in {1, 2} else 1
+        unit_y = (2 if chroma == 1 else 1) * fields
+        width -= unit_x * (bits.unsigned() + bits.unsigned())
+        height -= unit_y * (bits.unsigned() + bits.unsigned())
+    return width, height
+
+
+def _read_usability(bits: _Bits) -> tuple[Fraction, Fraction | None]:
+    """ITU-T H.264, E.1.1, as far as timing: the sample aspect ratio and the frame rate."""
+    ratio = _read_aspect_ratio(bits) if bits.flag() else Fraction(1)
+    if bits.flag():  # overscan_info_present_flag
+        bits.flag()
+    if bits.flag():  # video_signal_type_present_flag
+        bits.read(4)
+        if bits.flag():  # colour_description_present_flag
+            bits.read(24)
+    if bits.flag():  # chroma_loc_info_present_flag
+        bits.unsigned()
+        bits.unsigned()
+    if not bits.flag():  # timing_info_present_flag
+        return ratio, None
+    units, scale = bits.read(32), bits.read(32)
+    # E.2.1: a tick is a field; a frame is two.
+    return ratio, Fraction(scale, 2 * units) if units and scale else None
+
+
+def _read_aspect_ratio(bits: _Bits) -> Fraction:
+    kind = bits.read(8)
+    if kind == _EXTENDED_ASPECT_RATIO:
+        width, height = bits.read(16), bits.read(16)
+    else:
+        width, height = _ASPECT_RATIOS[kind] if kind < len(_ASPECT_RATIOS) else (1, 1)
+    # E.2.1: zero means that the ratio is unspecified.
+    return Fraction(width, height) if width and height else Fraction(1)

@@ -1,0 +1,98 @@
+"""Feed items as the byte stream of an FLV file, which is how FFmpeg reads a feed from a pipe.
+
+Video File Format Specification, version 10 (Adobe), annex E.
+"""
+
+from datetime import timedelta
+
+from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track
+
+# FLV counts milliseconds without a sign: this much is added to every time, so that decode times before the
+# first picture (frames out of order, sound that began earlier) stay above zero. The reader takes it off again.
+LEAD = timedelta(seconds=10)
+# A tag says its size in 24 bits.
+MAX_TAG_BYTES = 2**24 - 1
+# 32 bits of milliseconds are 49.7 days. FFmpeg takes a wrap for an ordinary one, but a replacement could not
+# know where it stands, so a feed ends before.
+MAX_DURATION = timedelta(days=49)
+
+_AUDIO_TAG, _VIDEO_TAG = 8, 9
+_MILLISECOND = timedelta(milliseconds=1)
+_FILE_HEADER = b"FLV\x01\x05" + (9).to_bytes(4) + (0).to_bytes(4)  # sound and picture; no tag before
+# E.4.2.1: AAC (10), and three fields that are fixed for AAC whatever the sound is: 44 kHz, 16 bits, stereo.
+_AAC = 0xAF
+_KEYFRAME_AVC, _INTER_FRAME_AVC = 0x17, 0x27  # E.4.3.1: frame type and codec 7
+_HEADER, _FRAME = 0, 1  # AVCPacketType and AACPacketType
+
+
+class UnwritableFrame(ValueError):
+    """A frame that FLV has no room for: too large, before the feed's beginning, or days after it."""
+
+
+class FlvWriter:
+    """Writes feed items as FLV; times count from *origin*, with LEAD added.
+
+    *origin* is the session's: the presentation time of its first keyframe. Every writer of a session has the
+    same, so whatever reads what it wrote sees the session's one clock.
+    """
+
+    def __init__(self, origin: timedelta) -> None:
+        self._origin = origin - LEAD
+        self._last_milliseconds = {Track.VIDEO: 0, Track.AUDIO: 0}
+
+    def header(self) -> bytes:
+        """The file's header; the codec configurations come next."""
+        return _FILE_HEADER
+
+    def write(self, item: FeedItem) -> bytes:
+        """Return *item* as a tag; raises UnwritableFrame."""
+        match item:
+            case CodecConfiguration():
+                return self._configuration(item)
+            case EncodedFrame():
+                return self._frame(item)
+
+    def _configuration(self, item: CodecConfiguration) -> bytes:
+        # A configuration has no time of its own; it applies to what follows it.
+        time = self._last_milliseconds[item.track]
+        if item.codec is AudioCodec.AAC:
+            return _tag(_AUDIO_TAG, time, bytes((_AAC, _HEADER)) + item.data)
+        return _tag(_VIDEO_TAG, time, bytes((_KEYFRAME_AVC, _HEADER, 0, 0, 0)) + item.data)
+
+    def _frame(self, item: EncodedFrame) -> bytes:
+        decode = self._milliseconds(item.decode_time)
+        self._last_milliseconds[item.track] = decode
+        if item.track is Track.AUDIO:
+            return _tag(_AUDIO_TAG, decode, bytes((_AAC, _FRAME)) + item.data)
+        kind = _KEYFRAME_AVC if item.keyframe else _INTER_FRAME_AVC
+        composition = self._milliseconds(item.presentation_time) - decode
+        if not -(2**23) <= composition < 2**23:
+            raise UnwritableFrame("a picture is shown more than two hours from where it is decoded")
+        return _tag(
+            _VIDEO_TAG, decode, bytes((kind, _FRAME)) + composition.to_bytes(3, signed=True) + item.data
+        )
+
+    def _milliseconds(self, time: timedelta) -> int:
+        since = time - self._origin
+        if not timedelta(0) <= since <= MAX_DURATION:
+            raise UnwritableFrame("a frame's time is not within the session")
+        return round(since / _MILLISECOND)
+
+
+def _tag(kind: int, milliseconds: int, body: bytes) -> bytes:
+    """E.4.1: the tag's header, its body, and its size once more, for readers that go backwards."""
+    size = len(body)
+    if size > MAX_TAG_BYTES:
+        raise UnwritableFrame("a frame is larger than 16 MiB")
+    low, high = milliseconds & 0xFFFFFF, milliseconds >> 24 & 0xFF
+    return b"".join(
+        (
+            bytes((kind,)),
+            size.to_bytes(3),
+            low.to_bytes(3),
+            bytes((high,)),  # TimestampExtended: the upper eight bits
+            b"\x00\x00\x00",  # StreamID, always 0
+            body,
+            (size + 11).to_bytes(4),
+        )
+    )

@@ -1,0 +1,90 @@
+"""Silence where a feed has no sound: a source without a microphone, or one that stops sending it.
+
+Every segment has sound, because players expect the tracks that a session began with; and FFmpeg, which
+interleaves, would hold back pictures for sound that never comes.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from fractions import Fraction
+
+from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, Track
+
+# ISO/IEC 14496-3, 1.6.2.1: AAC-LC (2), 48 kHz (index 3), stereo (2).
+SILENT_CONFIGURATION = CodecConfiguration(codec=AudioCodec.AAC, data=bytes((0x11, 0x90)))
+SILENT_SAMPLE_RATE, SILENT_CHANNELS = 48_000, 2
+# Sound may come this much after the pictures before it counts as missing: more than any encoder's or
+# network's unevenness, and less than what viewers' latency could take.
+PATIENCE = timedelta(seconds=1)
+
+_SAMPLES_PER_FRAME = 1024
+# ISO/IEC 14496-3, table 4.4 and 4.5.1.2: the elements of a raw data block.
+_SINGLE, _PAIR, _LOW_FREQUENCY, _END = 0, 1, 3, 7
+_ELEMENTS_BY_CHANNELS = {
+    1: (_SINGLE,),
+    2: (_PAIR,),
+    3: (_SINGLE, _PAIR),
+    4: (_SINGLE, _PAIR, _SINGLE),
+    5: (_SINGLE, _PAIR, _PAIR),
+    6: (_SINGLE, _PAIR, _PAIR, _LOW_FREQUENCY),
+}
+# 4.4.2.7: global_gain (8), then ics_info: reserved bit, a long window (2), its shape, no scale factor band
+# (6), no prediction; without bands there is nothing else but three flags: no pulse, no noise shaping, no gain
+# control.
+_SILENT_CHANNEL_BITS = 8 + 11 + 3
+
+
+class SilenceFiller:
+    """Says which silent frames to put into a feed whose sound has *sample_rate* and *channels*.
+
+    *absent* tells that the source has no sound at all, so that there is none to wait for.
+    """
+
+    def __init__(self, *, sample_rate: int, channels: int, absent: bool) -> None:
+        self._frame = silent_frame(channels)
+        self._step = Fraction(_SAMPLES_PER_FRAME, sample_rate)
+        self._patience = timedelta(0) if absent else PATIENCE
+        self._heard_until: Fraction | None = None
+
+    def admits(self, frame: EncodedFrame) -> bool:
+        """Whether the audio *frame* is to be used: not where silence has already taken its place."""
+        start = _seconds(frame.decode_time)
+        if self._heard_until is not None and start < self._heard_until - self._step:
+            return False
+        self._heard_until = start + self._step
+        return True
+
+    def fill(self, until: timedelta) -> Iterator[EncodedFrame]:
+        """Yield the silence that is missing where the pictures have come to *until*."""
+        end = _seconds(until)
+        if self._heard_until is None:
+            self._heard_until = end
+        if end - self._heard_until <= _seconds(self._patience):
+            return
+        while self._heard_until <= end:
+            time = timedelta(microseconds=round(self._heard_until * 1_000_000))
+            yield EncodedFrame(
+                track=Track.AUDIO, decode_time=time, presentation_time=time, keyframe=True, data=self._frame
+            )
+            self._heard_until += self._step
+
+
+def silent_frame(channels: int) -> bytes:
+    """Return one AAC frame of silence for *channels* channels in their usual arrangement."""
+    value = size = 0
+    elements = _ELEMENTS_BY_CHANNELS[channels]
+    for position, element in enumerate(elements):
+        tag = elements[:position].count(element)
+        # id_syn_ele (3), element_instance_tag (4), and for a pair common_window (1), which is 0.
+        value = (value << 7) | (element << 4) | tag
+        size += 7
+        bits = 1 + 2 * _SILENT_CHANNEL_BITS if element == _PAIR else _SILENT_CHANNEL_BITS
+        value <<= bits
+        size += bits
+    value, size = (value << 3) | _END, size + 3
+    padding = -size % 8
+    return (value << padding).to_bytes((size + padding) // 8)
+
+
+def _seconds(time: timedelta) -> Fraction:
+    return Fraction(time // timedelta(microseconds=1), 1_000_000)

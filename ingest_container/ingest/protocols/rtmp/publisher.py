@@ -1,0 +1,299 @@
+"""One accepted socket: reads it, keeps its time, and carries events to the handler and the session."""
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ingest.feed.frames import EncodedFrame, FeedItem
+from ingest.protocols.rtmp.connection import PublishRequested, ServerConnection, Stage, Unpublished
+from ingest.protocols.rtmp.errors import ProtocolError, Refusal, UnsupportedCodec
+from ingest.protocols.rtmp.handshake import RANDOM_BYTES
+from ingest.protocols.rtmp.limits import RtmpLimits
+from ingest.protocols.rtmp.publishing import (
+    CloseReason,
+    PublishHandler,
+    PublishRequest,
+    PublishSession,
+    SourceMetadata,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a connection ended: *detail* is what the peer was told."""
+
+    reason: CloseReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _CloseRequest:
+    code: str
+    description: str
+    reason: CloseReason
+
+
+class _PeerTimedOut(Exception):
+    """The peer did not do what its stage demands in time."""
+
+
+class Publisher:
+    """Serves one connection with `run`; is the `PublisherConnection` of its session."""
+
+    def __init__(
+        self, connected: socket.socket, peer_address: str, handler: PublishHandler, limits: RtmpLimits
+    ) -> None:
+        """Take over *connected*, which does not block."""
+        self.peer_address = peer_address
+        self._socket = connected
+        self._handler = handler
+        self._limits = limits
+        self._connection = ServerConnection(limits=limits, random=os.urandom(RANDOM_BYTES))
+        self._session: PublishSession | None = None
+        self._loop = asyncio.get_running_loop()
+        self._accepted_at = self._last_frame_at = self._loop.time()
+        self._first_frame_at: float | None = None
+        self._first_decode_time = self._last_decode_time = timedelta()
+        self._writable = True
+        # Never due by itself: `close` makes it due, and so interrupts whatever is being awaited.
+        self._interrupt = asyncio.timeout(None)
+        self._interruptible = False
+        self._close_request: _CloseRequest | None = None
+
+    @property
+    def published(self) -> bool:
+        """Whether a session was opened."""
+        return self._session is not None
+
+    def close(self, code: str, description: str, *, reason: CloseReason = CloseReason.ENDED) -> None:
+        """End the connection; see `PublisherConnection`."""
+        if self._close_request is None:
+            self._close_request = _CloseRequest(code, description, reason)
+            if self._interruptible:
+                self._interrupt.reschedule(self._loop.time())
+
+    async def run(self) -> None:
+        """Serve until either side ends it; then the session is closed and the socket is."""
+        ending = _Ending(CloseReason.SHUTTING_DOWN)
+        try:
+            ending = await self._serve()
+            await self._say_goodbye()
+        finally:
+            try:
+                await self._close_session(ending)
+                if ending.reason is not CloseReason.DISCONNECTED:
+                    await self._linger()
+            finally:
+                self._socket.close()
+
+    async def _serve(self) -> _Ending:
+        try:
+            async with self._interrupt:
+                self._interruptible = True
+                try:
+                    return await self._converse()
+                finally:
+                    self._interruptible = False
+        except Refusal as refusal:
+            self._connection.close(refusal.code, refusal.description)
+            is_codec = isinstance(refusal, UnsupportedCodec)
+            return _Ending(CloseReason.REFUSED_CODEC if is_codec else CloseReason.REFUSED, str(refusal))
+        except ProtocolError as error:
+            self._connection.fail(error.description)
+            return _Ending(CloseReason.PROTOCOL_ERROR, error.description)
+        except _PeerTimedOut:
+            return _Ending(CloseReason.TIMED_OUT, self._connection.time_out())
+        except OSError:
+            # A TimeoutError is one too: that of the interrupt, or the kernel's for a peer that is gone.
+            return self._end_as_requested() or _Ending(CloseReason.DISCONNECTED)
+
+    def _end_as_requested(self) -> _Ending | None:
+        request = self._close_request
+        if request is None:
+            return None
+        self._connection.close(request.code, request.description)
+        return _Ending(request.reason, request.description)
+
+    async def _converse(self) -> _Ending:
+        while True:
+            data = await self._receive()
+            if not data:
+                return _Ending(CloseReason.DISCONNECTED)
+            self._connection.receive_data(data)
+            while (event := self._connection.next_event()) is not None:
+                if isinstance(event, Unpublished):
+                    return _Ending(CloseReason.UNPUBLISHED)
+                if failed := await self._handle(event):
+                    return failed
+            if self._connection.acknowledgement_due and not self._is_ahead():
+                self._connection.acknowledge()
+            await self._send()
+            # A socket that always has more to read would otherwise never let another task run.
+            await asyncio.sleep(0)
+            if requested := self._end_as_requested():
+                return requested
+
+    def _is_ahead(self) -> bool:
+        """Whether the publisher sends, or has sent, faster than real time.
+
+        Such a one may have closed already, with the rest still on its way: a byte sent to it now would reset
+        the connection and destroy that. So it gets its acknowledgement when it falls silent.
+        """
+        if self._first_frame_at is not None:
+            elapsed = self._loop.time() - self._first_frame_at
+            media_time = self._last_decode_time - self._first_decode_time
+            if media_time.total_seconds() > elapsed + self._limits.ahead_seconds:
+                return True
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    async def _receive(self) -> bytes:
+        """Return what the peer sent next; b"" when it has ended."""
+        deadline = self._deadline
+        if self._connection.acknowledgement_due:
+            silence = self._loop.time() + self._limits.acknowledgement_seconds
+            with suppress(_PeerTimedOut):
+                return await self._receive_until(min(silence, deadline))
+            self._connection.acknowledge()
+            await self._send()
+        return await self._receive_until(deadline)
+
+    @property
+    def _deadline(self) -> float:
+        """When the peer must have sent something."""
+        match self._connection.stage:
+            case Stage.HANDSHAKE:
+                return self._accepted_at + self._limits.handshake_seconds
+            case Stage.PUBLISHING:
+                return self._last_frame_at + self._limits.idle_media_seconds
+            case _:
+                return self._publish_deadline
+
+    async def _receive_until(self, deadline: float) -> bytes:
+        if self._loop.time() >= deadline:
+            # A peer that always has bytes ready never lets the time-out below come to pass.
+            raise _PeerTimedOut
+        scope = asyncio.timeout_at(deadline)
+        try:
+            async with scope:
+                return await self._loop.sock_recv(self._socket, self._limits.read_bytes)
+        except TimeoutError:
+            if scope.expired():
+                raise _PeerTimedOut from None
+            raise
+
+    @property
+    def _publish_deadline(self) -> float:
+        return self._accepted_at + self._limits.publish_seconds
+
+    async def _handle(self, event: PublishRequested | SourceMetadata | FeedItem) -> _Ending | None:
+        """Carry *event* to the handler or the session; return how the connection ends if that failed."""
+        try:
+            await self._dispatch(event)
+        except (Refusal, _PeerTimedOut):
+            raise
+        except Exception:
+            # Whatever goes wrong behind this connection must not end the others.
+            logger.exception("RTMP session failed", extra={"peer_address": self.peer_address})
+            description = "Something went wrong here. Try again."
+            self._connection.close("NetStream.Failed", description)
+            return _Ending(CloseReason.SESSION_FAILED, description)
+        return None
+
+    async def _dispatch(self, event: PublishRequested | SourceMetadata | FeedItem) -> None:
+        if isinstance(event, PublishRequested):
+            await self._authorize(event)
+            return
+        assert self._session is not None
+        began = self._loop.time()
+        if isinstance(event, SourceMetadata):
+            await self._session.metadata(event)
+        else:
+            await self._session.receive(event)
+        # What the session took is not the peer's time.
+        self._last_frame_at += self._loop.time() - began
+        if isinstance(event, EncodedFrame):
+            self._note_frame(event)
+
+    def _note_frame(self, frame: EncodedFrame) -> None:
+        self._last_frame_at = self._loop.time()
+        self._last_decode_time = frame.decode_time
+        if self._first_frame_at is None:
+            self._first_frame_at = self._last_frame_at
+            self._first_decode_time = frame.decode_time
+
+    async def _authorize(self, requested: PublishRequested) -> None:
+        await self._send()
+        request = PublishRequest(
+            app=requested.app,
+            stream_key=requested.stream_key,
+            tc_url=requested.tc_url,
+            peer_address=self.peer_address,
+            connection=self,
+        )
+        scope = asyncio.timeout_at(self._publish_deadline)
+        try:
+            async with scope:
+                self._session = await self._handler.authorize(request)
+        except TimeoutError:
+            if scope.expired():
+                raise _PeerTimedOut from None
+            raise
+        self._last_frame_at = self._loop.time()
+        self._connection.accept_publish()
+        await self._send()
+        logger.info("RTMP publish accepted", extra={"peer_address": self.peer_address})
+
+    async def _send(self) -> None:
+        """Send what there is to send. A peer that does not take it is read from until it has ended.
+
+        A publisher that closes with unread answers has its connection reset, but what it sent before that is
+        in the kernel's buffer still.
+        """
+        data = self._connection.data_to_send()
+        if not data or not self._writable:
+            return
+        try:
+            async with asyncio.timeout(self._limits.write_seconds):
+                await self._loop.sock_sendall(self._socket, data)
+        except OSError:
+            self._writable = False
+
+    async def _say_goodbye(self) -> None:
+        await self._send()
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    async def _linger(self) -> None:
+        """Wait until the peer has read the last answer and closed: see `RtmpLimits.linger_seconds`."""
+        with suppress(OSError):
+            async with asyncio.timeout(self._limits.linger_seconds):
+                while True:
+                    if not await self._loop.sock_recv(self._socket, self._limits.read_bytes):
+                        return
+                    await asyncio.sleep(0)
+
+    async def _close_session(self, ending: _Ending) -> None:
+        logger.info(
+            "RTMP connection ended",
+            extra={
+                "peer_address": self.peer_address,
+                "reason": ending.reason.value,
+                "detail": ending.detail,
+                "published": self.published,
+            },
+        )
+        if self._session is None:
+            return
+        try:
+            await self._session.close(ending.reason)
+        except Exception:
+            logger.exception("RTMP session failed to close", extra={"peer_address": self.peer_address})

@@ -1,0 +1,236 @@
+"""A session: claimed, encoded, delivered, and ended so that nothing of it is lost."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from bucketcast.errors import BucketcastError
+from bucketcast.ports import Bucket
+from bucketcast.stream.claim import ClaimRequest, Renewal
+from bucketcast.stream.encoder_report import EncoderReport
+from bucketcast.stream.identifiers import EncoderId
+from bucketcast.stream.session_record import SessionRecord
+from bucketcast.stream.stream_record import StreamRecord
+from ingest.control import Control
+from ingest.deliver.timeline_writer import TimelineWriter
+from ingest.deliver.upload import SegmentUploader
+from ingest.encode.ladder import EncodingPlan, plan_encoding
+from ingest.encode.opening import Opened
+from ingest.encode.session_encoder import CutSegment, SessionEncoder
+from ingest.feed import EncodedFrame, FeedItem
+from ingest.feed.input_monitor import InputMonitor
+from ingest.metrics import Metrics, StreamMetrics
+
+_log = logging.getLogger(__name__)
+
+# A lease holds three seconds; renewed every second it outlasts one lost renewal.
+RENEW_INTERVAL: Final = 1.0
+# How long the tail of a session may take to be encoded, uploaded and announced. Whatever is not through then
+# is sealed without.
+FINISH_TIMEOUT: Final = 30.0
+# Long ago, for a lease that is given back.
+GIVEN_BACK: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every session of a process shares."""
+
+    media: Bucket
+    ingest: Bucket
+    control: Control
+    executor: Executor
+    metrics: Metrics
+    ffmpeg: Path
+    now: Callable[[], datetime]
+    new_encoder_id: Callable[[], EncoderId]
+
+
+class Session:
+    """One numbered session of a stream, from its claim to its timeline's end."""
+
+    def __init__(
+        self,
+        record: SessionRecord,
+        plan: EncodingPlan,
+        opened: Opened,
+        surroundings: Surroundings,
+        on_over: Callable[[str], None],
+    ) -> None:
+        """Use Session.open."""
+        self._record = record
+        self._surroundings = surroundings
+        self._on_over = on_over
+        self._loop = asyncio.get_running_loop()
+        self._metrics = StreamMetrics(surroundings.metrics, record.stream)
+        self._monitor = InputMonitor(has_audio=opened.source.audio is not None)
+        self._media_at = self._loop.time()
+        self._writer = TimelineWriter(
+            surroundings.ingest,
+            record,
+            executor=surroundings.executor,
+            wake=surroundings.control.wake,
+            now=surroundings.now,
+            metrics=self._metrics,
+        )
+        self._uploader = SegmentUploader(
+            surroundings.media,
+            stream=record.stream,
+            session=record.session,
+            start=record.start,
+            segment_duration=record.segment_duration,
+            executor=surroundings.executor,
+            metrics=self._metrics,
+            on_decided=self._writer.decided,
+        )
+        self._encoder = SessionEncoder(
+            plan, origin=opened.origin, ffmpeg=surroundings.ffmpeg, on_segment=self._cut
+        )
+        self._writing = asyncio.create_task(self._writer.run(), name="timeline")
+        self._renewing = asyncio.create_task(self._renew(), name="lease")
+
+    @classmethod
+    async def open(
+        cls,
+        stream: StreamRecord,
+        opened: Opened,
+        surroundings: Surroundings,
+        on_over: Callable[[str], None],
+    ) -> Self:
+        """Claim a session of *stream* for what *opened* and start to encode it.
+
+        *on_over* is called with "replaced" or "ended" when the session is over before its broadcaster is.
+        Raises Refused while another broadcaster is on air, NotFound, Unavailable.
+        """
+        plan = plan_encoding(stream.configuration, opened.source)
+        record = await surroundings.control.claim(
+            ClaimRequest(
+                stream=stream.stream,
+                encoder=surroundings.new_encoder_id(),
+                start=surroundings.now() - _buffered(opened),
+                frame_rate=plan.frame_rate,
+                rungs=tuple(rung.encoded_rung for rung in plan.rungs),
+            )
+        )
+        session = cls(record, plan, opened, surroundings, on_over)
+        surroundings.metrics.sessions.inc()
+        _log.info(
+            "session begins",
+            extra={
+                "stream": record.stream,
+                "session": record.session,
+                "rungs": [f"{rung.name} {rung.width}x{rung.height}" for rung in record.rungs],
+                "frame_rate": str(record.frame_rate.fraction),
+            },
+        )
+        try:
+            await session._encoder.start()
+            for item in opened.items:
+                await session.write(item)
+        except BaseException:
+            await session.finish()
+            raise
+        return session
+
+    async def write(self, item: FeedItem) -> None:
+        """Encode *item*, waiting while the encoder is far behind; raises SourceChanged and EncoderFailed."""
+        self._media_at = self._loop.time()
+        self._writer.media_received(self._surroundings.now())
+        if isinstance(item, EncodedFrame):
+            self._monitor.observe(item, arrived=self._media_at)
+        await self._encoder.write(item)
+
+    async def finish(self) -> None:
+        """Encode, upload and announce what is left, within FINISH_TIMEOUT, and give the lease back."""
+        self._renewing.cancel()
+        releasing = asyncio.create_task(self._renew_once(silent_seconds=GIVEN_BACK))
+        try:
+            async with asyncio.timeout(FINISH_TIMEOUT):
+                await self._finish_encoder()
+                await self._uploader.drain()
+                self._writer.end()
+                await self._writing
+        except TimeoutError:
+            _log.error(
+                "session's tail was not delivered in time",
+                extra={"stream": self._record.stream, "session": self._record.session},
+            )
+        finally:
+            await self._encoder.abort()
+            self._uploader.cancel()
+            self._writing.cancel()
+            self._surroundings.metrics.sessions.dec()
+            self._metrics.forget()
+            with suppress(BucketcastError):
+                await releasing
+        _log.info(
+            "session ends",
+            extra={
+                "stream": self._record.stream,
+                "session": self._record.session,
+                "segments_uploaded": self._metrics.segments_uploaded,
+                "segments_retried": self._metrics.segments_retried,
+                "segments_lost": self._metrics.segments_lost,
+                "ffmpeg_restarts": self._encoder.restarts,
+            },
+        )
+
+    async def _finish_encoder(self) -> None:
+        try:
+            await self._encoder.finish()
+        except BucketcastError as error:
+            _log.error(
+                "session's last segments could not be encoded",
+                extra={"stream": self._record.stream, "reason": str(error)},
+            )
+
+    async def _cut(self, segment: CutSegment) -> None:
+        self._writer.cut(segment.index)
+        self._uploader.upload(segment)
+
+    async def _renew(self) -> None:
+        """Renew the lease by media until the session is over."""
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL)
+            self._metrics.follow(restarts=self._encoder.restarts, speed=self._encoder.speed)
+            try:
+                holds = await self._renew_once(silent_seconds=self._loop.time() - self._media_at)
+            except BucketcastError as error:
+                _log.warning(
+                    "lease was not renewed", extra={"stream": self._record.stream, "reason": str(error)}
+                )
+                continue
+            if holds != "on":
+                self._on_over(holds)
+                return
+
+    async def _renew_once(self, *, silent_seconds: float) -> str:
+        renewed = await self._surroundings.control.renew(
+            Renewal(
+                stream=self._record.stream,
+                session=self._record.session,
+                encoder=self._record.encoder,
+                silent_seconds=silent_seconds,
+                report=EncoderReport(
+                    faults=self._monitor.faults(),
+                    speed=self._encoder.speed,
+                    ffmpeg_restarts=self._encoder.restarts,
+                    segments_uploaded=self._metrics.segments_uploaded,
+                    segments_retried=self._metrics.segments_retried,
+                    segments_lost=self._metrics.segments_lost,
+                ),
+            )
+        )
+        return renewed.holds
+
+
+def _buffered(opened: Opened) -> timedelta:
+    """How much media came since the session's origin."""
+    latest = max(item.presentation_time for item in opened.items if isinstance(item, EncodedFrame))
+    return latest - opened.origin

@@ -1,0 +1,179 @@
+"""The gRPC shell: the official client libraries find Firestore here through FIRESTORE_EMULATOR_HOST."""
+
+import errno
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from operator import methodcaller
+from pathlib import Path
+from threading import BoundedSemaphore, Thread
+from typing import Any, Final
+
+import grpc
+from google.cloud.firestore_v1 import types
+
+from local_cloud.firestore.errors import FirestoreError, ResourceExhausted, Unimplemented
+from local_cloud.firestore.listen import Listener
+from local_cloud.firestore.persistence import SqlitePersistence
+from local_cloud.firestore.service import FirestoreService
+from local_cloud.firestore.store import Operations, Store
+
+_SERVICE: Final = "/google.firestore.v1.Firestore/"
+
+# A Listen stream keeps a thread; the rest answer calls, of which each takes about a millisecond.
+MAX_LISTENERS: Final = 32
+CALL_THREADS: Final = 16
+# Above the 10 MiB of a request, so that a larger one is told its real fault: the client runs a call that gRPC
+# itself refuses for its size (RESOURCE_EXHAUSTED) again and again for a minute.
+MAX_MESSAGE_BYTES: Final = 32 << 20
+# How long calls under way may take to end when the server stops; all of ours end at once.
+STOP_SECONDS: Final = 2.0
+# Firestore's ids are opaque bytes; 16 random ones never meet.
+_TRANSACTION_ID_BYTES: Final = 16
+
+_log = logging.getLogger(__name__)
+
+
+class FirestoreServer:
+    """Firestore on one port, its documents in the folder *path*, or in memory when it is None.
+
+    Raises FolderInUseError when another process uses the folder.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._persistence = None if path is None else SqlitePersistence(path)
+        self._store = Store(
+            now=lambda: datetime.now(UTC),
+            new_id=lambda: secrets.token_bytes(_TRANSACTION_ID_BYTES),
+            persistence=self._persistence,
+        )
+        self._handlers = _Handlers(self._store)
+        self._server: Any = None
+
+    @property
+    def operations(self) -> Operations:
+        """The document reads, writes and deletes so far, as Firestore bills them."""
+        return self._store.operations
+
+    def start(self, host: str, port: int) -> int:
+        """Serve on *host* and return the port bound: *port*, or one picked when it is 0.
+
+        Raises OSError when the address cannot be had.
+        """
+        server = grpc.server(
+            ThreadPoolExecutor(MAX_LISTENERS + CALL_THREADS, thread_name_prefix="firestore"),
+            handlers=(self._handlers,),
+            options=(
+                # Two servers on one port would each get some of the calls.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ),
+        )
+        try:
+            bound = int(server.add_insecure_port(f"{host}:{port}"))
+        except RuntimeError as error:
+            text = f"Firestore cannot listen on {host}:{port}: is the port in use, or the host not this one?"
+            raise OSError(errno.EADDRINUSE, text) from error
+        server.start()
+        self._server = server
+        _log.info("Firestore listens", extra={"host": host, "port": bound})
+        return bound
+
+    def stop(self) -> None:
+        """End every call and let go of the port and the folder, for good."""
+        server, self._server = self._server, None
+        stopped = None if server is None else server.stop(grace=STOP_SECONDS)
+        # Listen streams only end when they are told to.
+        self._store.close()
+        if stopped is not None:
+            stopped.wait()
+        if self._persistence is not None:
+            self._persistence.close()
+
+
+class _Handlers:
+    """What gRPC asks for the handler of each method (grpc.GenericRpcHandler)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listeners = BoundedSemaphore(MAX_LISTENERS)
+        service = FirestoreService(store)
+        serialize = methodcaller("SerializeToString")
+        self._methods = {
+            _SERVICE + name: grpc.unary_unary_rpc_method_handler(_unary(call), request.FromString, serialize)
+            for name, (request, call) in service.unary.items()
+        }
+        self._methods |= {
+            _SERVICE + name: grpc.unary_stream_rpc_method_handler(
+                _streaming(call), request.FromString, serialize
+            )
+            for name, (request, call) in service.streaming.items()
+        }
+        self._methods[_SERVICE + "Listen"] = grpc.stream_stream_rpc_method_handler(
+            self._listen, types.ListenRequest.pb().FromString, serialize
+        )
+
+    def service(self, details: Any) -> Any:
+        """Return the handler for a call; any that is not offered is refused by its name."""
+        return self._methods.get(details.method) or _refusal(details.method)
+
+    def _listen(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
+        if not self._listeners.acquire(blocking=False):
+            _abort(context, ResourceExhausted(f"{MAX_LISTENERS} Listen streams are open"))
+        listener = Listener(self._store)
+        # When the client is already gone, gRPC takes no callback.
+        if not context.add_callback(listener.end):
+            listener.end()
+        Thread(target=_feed, args=(requests, listener), name="firestore-listen", daemon=True).start()
+        try:
+            yield from listener.responses()
+        except FirestoreError as error:
+            _abort(context, error)
+        finally:
+            self._listeners.release()
+
+
+def _feed(requests: Iterator[Any], listener: Listener) -> None:
+    try:
+        for request in requests:
+            listener.receive(request)
+    except grpc.RpcError:
+        # gRPC's way to tell that the stream was cancelled.
+        _log.debug("a Listen stream was cancelled")
+    finally:
+        listener.end()
+
+
+def _abort(context: Any, error: FirestoreError) -> None:
+    context.abort(grpc.StatusCode[error.code.name], error.message)
+
+
+def _unary(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def handle(request: Any, context: Any) -> Any:
+        try:
+            return call(request)
+        except FirestoreError as error:
+            _abort(context, error)
+
+    return handle
+
+
+def _streaming(call: Callable[[Any], Iterator[Any]]) -> Callable[[Any, Any], Iterator[Any]]:
+    def handle(request: Any, context: Any) -> Iterator[Any]:
+        try:
+            yield from call(request)
+        except FirestoreError as error:
+            _abort(context, error)
+
+    return handle
+
+
+def _refusal(method: str) -> Any:
+    def handle(_: bytes, context: Any) -> None:
+        _log.error("A call is not offered", extra={"method": method})
+        _abort(context, Unimplemented(f"the local cloud does not offer {method}"))
+
+    # Requests that stream are refused at their first message.
+    return grpc.unary_unary_rpc_method_handler(handle)

@@ -1,0 +1,72 @@
+"""Cloud Functions: the real functions-framework applications of one source file, mounted side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, cast
+
+import functions_framework
+from a2wsgi import WSGIMiddleware
+from a2wsgi.wsgi_typing import WSGIApp
+from flask import Flask
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+THREADS_PER_FUNCTION: Final = 8  # enough to overlap their waiting for storage on a developer's machine
+
+
+class FunctionsNotLoaded(Exception):
+    """The functions' source is missing or does not import; the text says why."""
+
+
+class SignatureType(StrEnum):
+    """How a function is called: the framework's words."""
+
+    HTTP = "http"
+    CLOUD_EVENT = "cloudevent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionTarget:
+    """One function: its *name* in the source file and its signature."""
+
+    name: str
+    signature: SignatureType
+
+
+class Functions:
+    """The applications of *targets* in *source*; each imports the source for itself, as its own instance does.
+
+    Raises FunctionsNotLoaded. What the source reads from the environment has to be there before.
+    """
+
+    def __init__(self, source: Path, targets: Sequence[FunctionTarget]) -> None:
+        self._bridges: list[WSGIMiddleware] = []
+        self._apps: Mapping[str, ASGIApp] = {target.name: self._load(source, target) for target in targets}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._apps
+
+    async def call(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the function *name* answer; what `root_path` says is not part of the path that it sees."""
+        await self._apps[name](scope, receive, send)
+
+    def close(self) -> None:
+        """Accept no more calls; those under way are left to end."""
+        for bridge in self._bridges:
+            bridge.executor.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self, source: Path, target: FunctionTarget) -> ASGIApp:
+        try:
+            # The framework is not typed.
+            create_app: Callable[..., Flask | ASGIApp] = functions_framework.create_app
+            app = create_app(target.name, str(source), target.signature.value)
+        except Exception as error:
+            raise FunctionsNotLoaded(f"{source}: function {target.name}: {error}") from error
+        if not isinstance(app, Flask):
+            return app
+        bridge = WSGIMiddleware(cast("WSGIApp", app), workers=THREADS_PER_FUNCTION)
+        self._bridges.append(bridge)
+        return cast("ASGIApp", bridge)
