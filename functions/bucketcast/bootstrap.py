@@ -3,7 +3,7 @@
 import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -11,7 +11,7 @@ from bucketcast.gcp.clients import firestore_client, storage_client
 from bucketcast.gcp.firestore import FirestoreStreamDocuments
 from bucketcast.gcp.storage import CloudStorageBucket
 from bucketcast.handlers.claim import Claims
-from bucketcast.handlers.publish import Publisher
+from bucketcast.handlers.publish import Publisher, SeenObjects
 from bucketcast.handlers.reap import Reaper
 from bucketcast.handlers.streams import Streams
 from bucketcast.logs import configure_logging
@@ -55,7 +55,8 @@ def handlers() -> Handlers:
     return Handlers(
         publisher=publisher,
         claims=Claims(ingest=ingest, documents=documents, clock=clock),
-        reaper=Reaper(publisher=publisher),
+        # What was deleted behind our back is found by the reaper, which looks at every object itself.
+        reaper=Reaper(publisher=replace(publisher, seen=SeenObjects(limit=0))),
         streams=Streams(ingest=ingest, documents=documents, clock=clock, random_bytes=secrets.token_bytes),
         admin_token=settings.admin_token,
     )

@@ -5,10 +5,12 @@ was read, gap objects and seals are created once, and a published object is repl
 """
 
 import logging
+from collections import OrderedDict
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
+from threading import Lock
 from typing import Final
 
 from msgspec.structs import replace
@@ -36,6 +38,40 @@ MAX_ROUNDS: Final = 12
 
 REVISION_KEY: Final = "revision"
 
+# Some hundred streams of an instance; an object that was forgotten costs one read.
+SEEN_OBJECTS: Final = 1024
+
+
+class SeenObjects:
+    """What an instance has seen of published objects: hints that save reading them again.
+
+    An object that was seen at a revision is never older afterwards, since it is replaced by newer ones only. A
+    hint that is out of date costs a refused write, nothing else.
+    """
+
+    def __init__(self, *, limit: int = SEEN_OBJECTS) -> None:
+        """Keep the facts of the *limit* objects that were seen last."""
+        self._limit = limit
+        self._facts: OrderedDict[str, ObjectFacts] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, name: str) -> ObjectFacts | None:
+        """What was seen last under *name*, if it is still known."""
+        return self._facts.get(name)
+
+    def put(self, facts: ObjectFacts) -> None:
+        """Keep *facts*."""
+        with self._lock:
+            self._facts[facts.name] = facts
+            self._facts.move_to_end(facts.name)
+            while len(self._facts) > self._limit:
+                self._facts.popitem(last=False)
+
+    def forget(self, name: str) -> None:
+        """Drop what was seen under *name*."""
+        with self._lock:
+            self._facts.pop(name, None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
@@ -46,6 +82,7 @@ class Publisher:
     documents: StreamDocuments
     clock: Clock
     executor: Executor  # reads and writes of several objects go at the same time
+    seen: SeenObjects = field(default_factory=SeenObjects)
 
     def publish(self, stream: StreamId) -> StreamDocument:
         """Publish whatever can be published of *stream* and return its document.
@@ -149,13 +186,14 @@ class Publisher:
 
     def _write_object(self, document: StreamDocument, new: PublishedObject) -> timedelta | None:
         revision = document.objects[new.name].revision
-        there = self.media.facts(new.name)
+        there = self.seen.get(new.name) or self.media.facts(new.name)
         if there is not None and _revision_of(there) >= revision:
+            self.seen.put(there)
             return None
         if there is not None and (age := self.clock.now() - there.updated) < WRITE_INTERVAL:
             return WRITE_INTERVAL - age
         try:
-            self.media.write(
+            written = self.media.write(
                 NewObject(
                     name=new.name,
                     content=new.content,
@@ -166,9 +204,11 @@ class Publisher:
                 if_generation=there.generation if there else ABSENT,
             )
         except PreconditionFailed:
+            self.seen.forget(new.name)
             return timedelta(0)
         except TooManyWrites:
             return WRITE_INTERVAL
+        self.seen.put(written)
         return None
 
 
