@@ -22,11 +22,18 @@ HLS_JS = ROOT / ".cache/hls.js" / HLS["version"] / "hls.min.js"
 # The page asks for the state every 2 s and starts 3 segments of 1 s behind live; the rest is a busy machine.
 SOON = timedelta(seconds=15)
 
+# With little in the buffer a test need not wait for the player to notice that nothing follows.
+CLOSE_TO_LIVE = "stream=demo&liveSyncDurationCount=1"
+
 PLAYING = "document.getElementById('overlay').hidden && document.getElementById('video').currentTime > 0"
 
 
 def text_is(element: str, text: str) -> str:
     return f"document.getElementById('{element}').textContent === {json.dumps(text)}"
+
+
+def labelled(element: str, label: str) -> str:
+    return f"document.getElementById('{element}').getAttribute('aria-label') === {json.dumps(label)}"
 
 
 @dataclass(slots=True)
@@ -78,7 +85,7 @@ def browser() -> Iterator[Browser]:
 def ladder(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ladder:
     if not HLS_JS.exists():
         pytest.skip("hls.js is not in .cache (scripts/get_hls_js gets it from npm)")
-    return make_ladder(tmp_path_factory.mktemp("ladder") / "demo", segments=90)
+    return make_ladder(tmp_path_factory.mktemp("ladder") / "demo", segments=50)
 
 
 @pytest.fixture
@@ -105,7 +112,7 @@ def test_plays_live_and_switches_rungs_by_the_selector(stage: Stage, browser: Br
     quality.select_by_visible_text("180p · 546 kb/s")
     browser.wait_until("document.getElementById('video').videoHeight === 180", within=SOON)
 
-    seen = browser.play_for(timedelta(seconds=2))
+    seen = browser.play_for(timedelta(seconds=1))
     assert (seen.stalls, seen.fatal_errors) == (0, 0)
     latency = seen.samples[-1].latency
     assert latency is not None
@@ -116,8 +123,26 @@ def test_plays_live_and_switches_rungs_by_the_selector(stage: Stage, browser: Br
     assert browser.console() == ()
 
 
-def test_follows_the_stream_from_not_on_air_to_the_next_broadcast(stage: Stage, browser: Browser) -> None:
+def test_is_worked_by_keys_alone(stage: Stage, browser: Browser) -> None:
+    stage.go_live()
     browser.open(stage.page())
+    browser.wait_until(PLAYING, within=SOON)
+    video = browser.driver.find_element(By.ID, "video")
+    mute = browser.driver.find_element(By.ID, "mute")
+    assert (video.get_property("muted"), mute.get_attribute("aria-label")) == (True, "Unmute")
+    video.send_keys("m")
+    browser.wait_until(labelled("mute", "Mute"), within=SOON)
+    assert video.get_property("muted") is False
+    video.send_keys(" ")
+    browser.wait_until(labelled("play", "Play"), within=SOON)
+    browser.driver.find_element(By.ID, "play").send_keys(" ")
+    browser.wait_until(labelled("play", "Pause"), within=SOON)
+    video.send_keys("f")
+    browser.wait_until("document.fullscreenElement?.id === 'player'", within=SOON)
+
+
+def test_follows_the_stream_from_not_on_air_to_the_next_broadcast(stage: Stage, browser: Browser) -> None:
+    browser.open(stage.page(CLOSE_TO_LIVE))
     browser.wait_until(text_is("overlay-title", "Not on air yet"), within=SOON)
     assert browser.script("return document.getElementById('state').textContent") == "not on air yet"
 
@@ -137,7 +162,7 @@ def test_follows_the_stream_from_not_on_air_to_the_next_broadcast(stage: Stage, 
     browser.wait_until(text_is("state", "ended"), within=SOON)
     browser.wait_until(text_is("overlay-title", "The broadcast has ended"), within=SOON)
 
-    stage.go_live(first=60)
+    stage.go_live(first=25)
     browser.wait_until(PLAYING, within=SOON)
     assert browser.script("return bucketcast.events.fatalErrors") == 0
 
@@ -148,16 +173,16 @@ def test_waits_when_a_broadcast_on_air_still_has_the_playlists_of_the_one_before
     stage.go_live().end()
     browser.open(stage.page())
     browser.wait_until(text_is("notice", "The first pictures are on their way. Trying again."), within=SOON)
-    stage.broadcast = LiveBroadcast(ladder=stage.ladder, first=40)
+    stage.broadcast = LiveBroadcast(ladder=stage.ladder, first=25)
     browser.wait_until(PLAYING, within=SOON)
-    assert browser.script("return bucketcast.hls.latestLevelDetails.startSN") >= 40
+    assert browser.script("return bucketcast.hls.latestLevelDetails.startSN") >= 25
 
 
 def test_mends_itself_after_errors_of_the_server(stage: Stage, browser: Browser) -> None:
     stage.go_live()
     stage.site.fail("/demo/state.json", 500)
-    stage.site.fail("/demo/master.m3u8", 404, 500, 500)
-    browser.open(stage.page())
+    stage.site.fail("/demo/master.m3u8", 404, 500)
+    browser.open(stage.page(CLOSE_TO_LIVE))
     browser.wait_until(text_is("state", "state unknown: trying again"), within=SOON)
     assert "HTTP 500" in browser.script("return document.getElementById('overlay-text').textContent")
     browser.wait_until("!document.getElementById('notice').hidden", within=SOON)
@@ -168,6 +193,14 @@ def test_mends_itself_after_errors_of_the_server(stage: Stage, browser: Browser)
     browser.wait_until("document.getElementById('notice').hidden", within=SOON)
     assert browser.script("return bucketcast.events.fatalErrors") >= 1
     assert stage.site.faults_left("/demo/master.m3u8") == 0
+
+    # Everything gone for so long that the player gives up: the same broadcast is opened anew.
+    broadcast, stage.broadcast, stage.state = stage.broadcast, None, None
+    browser.wait_until(text_is("state", "not on air yet"), within=SOON)
+    browser.wait_until("document.getElementById('play').disabled", within=SOON)
+    stage.broadcast, stage.state = broadcast, "live"
+    browser.wait_until(PLAYING, within=SOON)
+    assert browser.play_for(timedelta(seconds=1)).played >= timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(

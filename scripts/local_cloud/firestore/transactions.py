@@ -15,7 +15,7 @@ from local_cloud.firestore.versions import Snapshot
 MAX_AGE: Final = timedelta(seconds=270)
 MAX_IDLE: Final = timedelta(seconds=60)
 # Each holds past versions in memory; a local broadcast has a handful.
-MAX_TRANSACTIONS: Final = 10_000
+MAX_TRANSACTIONS: Final = 1_000
 
 
 def _stamp(document: Document | None) -> datetime | None:

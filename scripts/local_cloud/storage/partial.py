@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from local_cloud.storage.errors import InvalidRequest
 from local_cloud.storage.resources import Json
 
+MAX_FIELDS_LENGTH: Final = 1_000  # all fields of an object are less; it also bounds how deep a selection nests
+_NAME: Final = re.compile(r"[^,()/]+")
 _Selection = dict[str, "_Selection"]
 
 
@@ -15,8 +18,11 @@ def select_fields(resource: Json, fields: str) -> Json:
 
     Raises InvalidRequest for a selection that cannot be read.
     """
-    selection, end = _parse(fields.replace(" ", ""), 0)
-    if end != len(fields.replace(" ", "")):
+    compact = fields.replace(" ", "")
+    if len(compact) > MAX_FIELDS_LENGTH:
+        raise InvalidRequest(f"The field selection is longer than {MAX_FIELDS_LENGTH} characters.")
+    selection: _Selection = {}
+    if _parse_paths(compact, 0, selection) != len(compact):
         raise InvalidRequest(f"Invalid field selection {fields}")
     selected: Json = _select(resource, selection)
     return selected
@@ -34,35 +40,26 @@ def _select(value: Any, selection: _Selection) -> Any:
     return {key: _select(value[key], below) for key, below in selection.items() if key in value}
 
 
-def _parse(fields: str, at: int) -> tuple[_Selection, int]:
-    selection: _Selection = {}
-    while True:
-        name_end = at
-        while name_end < len(fields) and fields[name_end] not in ",()/":
-            name_end += 1
-        name = fields[at:name_end]
-        if not name:
-            raise InvalidRequest(f"Invalid field selection {fields}")
-        below: _Selection = {}
-        at = name_end
-        if fields[at : at + 1] == "/":
-            below, at = _parse_one(fields, at + 1)
-        elif fields[at : at + 1] == "(":
-            below, at = _parse(fields, at + 1)
+def _parse_paths(fields: str, at: int, into: _Selection) -> int:
+    at = _parse_path(fields, at, into)
+    while fields[at : at + 1] == ",":
+        at = _parse_path(fields, at + 1, into)
+    return at
+
+
+def _parse_path(fields: str, at: int, into: _Selection) -> int:
+    name = _NAME.match(fields, at)
+    if name is None:
+        raise InvalidRequest(f"Invalid field selection {fields}")
+    below = into.setdefault(name[0], {})
+    at = name.end()
+    match fields[at : at + 1]:
+        case "/":
+            return _parse_path(fields, at + 1, below)
+        case "(":
+            at = _parse_paths(fields, at + 1, below)
             if fields[at : at + 1] != ")":
                 raise InvalidRequest(f"Invalid field selection {fields}")
-            at += 1
-        selection.setdefault(name, {}).update(below)
-        if fields[at : at + 1] != ",":
-            return selection, at
-        at += 1
-
-
-def _parse_one(fields: str, at: int) -> tuple[_Selection, int]:
-    end = len(fields)
-    for stop in ",)":
-        found = fields.find(stop, at)
-        if found >= 0 and "(" not in fields[at:found]:
-            end = min(end, found)
-    selection, stopped = _parse(fields[:end], at)
-    return selection, stopped
+            return at + 1
+        case _:
+            return at

@@ -1,0 +1,142 @@
+"""From a broadcaster to a browser, through the bucket: everything real, nothing shortened."""
+
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import requests
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
+
+from bucketcast.hls import MediaPlaylist, parse
+from bucketcast.stream.identifiers import RungName
+from local_system.system import MEDIA_BUCKET, CreatedStream, System
+from tools.auditor import ObjectGeneration, audit
+from tools.auditor.collect import collect, probe_segments
+from tools.auditor.poll import audit_answers, poll
+from tools.browser import chromium
+from tools.frame_strip import Clip, make_clip, read_frame_numbers
+
+RUNGS = ({"name": "360p", "video_kbps": 800}, {"name": "240p", "video_kbps": 400})
+RUNG_NAMES = tuple(RungName(str(rung["name"])) for rung in RUNGS)
+# A keyframe interval that fits no segment: the encoder's grid has to come from the clock.
+CLIP = Clip(
+    width=640,
+    height=360,
+    duration=timedelta(seconds=32),
+    keyframe_interval=timedelta(milliseconds=3300),
+    video_bitrate=1_200_000,
+)
+PLAYED = timedelta(seconds=20)
+SOON = timedelta(seconds=30)
+
+
+def publish(ffmpeg: Path, clip: Path, system: System, stream: CreatedStream) -> subprocess.Popen[bytes]:
+    """Send *clip* as it is, in real time."""
+    address = f"{system.rtmp_url}/{stream.stream_key}"
+    return subprocess.Popen(
+        [ffmpeg, "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", address],
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def wait_for_state(system: System, stream: str, state: str) -> None:
+    """Return when *stream* is in *state*."""
+    deadline = time.monotonic() + SOON.total_seconds()
+    while (now := system.api("GET", f"streams/{stream}")["state"]) != state:
+        assert time.monotonic() < deadline, f"{stream} is {now}, not {state}"
+        time.sleep(0.1)
+
+
+def frame_numbers(system: System, journal: list[ObjectGeneration], rung: RungName) -> list[int | None]:
+    """The numbers of all frames of *rung*, segment after segment; every segment starts with a keyframe."""
+    names = sorted(item.name for item in journal if f"/{rung}/segment_" in item.name)
+    contents = [requests.get(f"{system.media_url}/{name}", timeout=10).content for name in names]
+    return [frame.number for content in contents for frame in read_frame_numbers(content)]
+
+
+def test_a_broadcast_reaches_a_browser_without_a_stall_and_without_a_lost_frame(
+    system: System, ffmpeg: Path, hls_js: None
+) -> None:
+    """Every frame sent is in every rendition once, in order; hls.js plays on and switches."""
+    stream = system.create_stream("demo", rungs=RUNGS)
+    clip = make_clip(CLIP)
+    stop = threading.Event()
+    with chromium() as browser, ThreadPoolExecutor(1) as pool:
+        sender = publish(ffmpeg, clip, system, stream)
+        master = f"{system.media_url}/demo/master.m3u8"
+        system.wait_for(master, "the broadcast")
+        polling = pool.submit(poll, master, stop)
+        try:
+            browser.open(system.viewer_page("demo"))
+            browser.wait_until("document.getElementById('video').currentTime > 0", within=SOON)
+            first = browser.play_for(PLAYED / 2)
+            quality = Select(browser.driver.find_element(By.ID, "quality"))
+            heights = {sample.height for sample in first.samples}
+            wanted = "240p" if 360 in heights else "360p"
+            quality.select_by_visible_text(next(o.text for o in quality.options if o.text.startswith(wanted)))
+            second = browser.play_for(PLAYED / 2)
+            errors = browser.console()
+            assert sender.wait(60) == 0
+            wait_for_state(system, "demo", "interrupted")
+            system.api("POST", "streams/demo/end")
+            browser.wait_until("document.getElementById('video').ended", within=SOON)
+        finally:
+            stop.set()
+            sender.kill()
+        answers = polling.result()
+
+    assert first.stalls == second.stalls == 0
+    assert first.fatal_errors == second.fatal_errors == 0
+    assert first.played + second.played >= PLAYED
+    assert int(wanted[:-1]) in {sample.height for sample in second.samples}
+    assert errors == ()
+
+    journal = collect(system.url, MEDIA_BUCKET, stream="demo")
+    assert audit(journal, probe_segments(system.url, journal)) == []
+    assert audit_answers(answers) == []
+    renditions = {rung: frame_numbers(system, journal, rung) for rung in RUNG_NAMES}
+    for rung, numbers in renditions.items():
+        assert numbers == list(range(CLIP.frames)), rung
+
+    for rung in RUNG_NAMES:
+        playlist = parse(requests.get(f"{system.media_url}/demo/{rung}/playlist.m3u8", timeout=10).text)
+        assert isinstance(playlist, MediaPlaylist)
+        assert playlist.ended
+
+
+@pytest.mark.parametrize("frame_rate", [Fraction(30_000, 1001), Fraction(25)])
+def test_no_frame_is_lost_at_other_frame_rates(system: System, ffmpeg: Path, frame_rate: Fraction) -> None:
+    """The grid holds where a segment is no whole number of frames, and where the source has no sound."""
+    clip = Clip(
+        width=320,
+        height=180,
+        duration=timedelta(seconds=9),
+        frame_rate=frame_rate,
+        video_bitrate=400_000,
+        audio=frame_rate.denominator > 1,
+    )
+    stream = system.create_stream(
+        "rates", rungs=[{"name": "180p", "video_kbps": 400}], reconnect_window_seconds=1
+    )
+    sender = publish(ffmpeg, make_clip(clip), system, stream)
+    assert sender.wait(60) == 0
+    wait_for_state(system, "rates", "ended")
+    journal = collect(system.url, MEDIA_BUCKET, stream="rates")
+    assert audit(journal, probe_segments(system.url, journal)) == []
+    assert frame_numbers(system, journal, RungName("180p")) == list(range(clip.frames))
+
+
+def test_a_wrong_key_is_refused_and_leaves_no_trace(system: System, ffmpeg: Path) -> None:
+    """The sender is told at once; nothing is claimed, nothing is written, and no log holds the key."""
+    created = system.create_stream("demo", rungs=RUNGS)
+    wrong = CreatedStream(id="demo", stream_key=f"{created.stream_key[:-8]}01234567")
+    sender = publish(ffmpeg, make_clip(CLIP), system, wrong)
+    assert sender.wait(20) != 0
+    assert system.api("GET", "streams/demo")["session"] == 0
+    assert wrong.stream_key.partition("_")[2] not in system.log("ingest")
