@@ -22,7 +22,7 @@ from bucketcast.handlers.publish import Publisher
 from bucketcast.handlers.streams import Streams
 from bucketcast.records import JSON, decode_record
 from bucketcast.stream.claim import ClaimRequest, Renewal
-from bucketcast.stream.identifiers import parse_stream_id
+from bucketcast.stream.identifiers import StreamId, parse_stream_id
 from bucketcast.stream.stream_request import MAX_REQUEST_BYTES, parse_stream_request
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def streams(request: Request, owner: Streams, publisher: Publisher, admin_token:
             case ("POST", ["streams", name, "end"]):
                 stream = parse_stream_id(name)
                 owner.end(stream)
-                publisher.publish(stream)
+                _publish_now(publisher, stream)
                 return _json(owner.view(stream), 200)
             case (_, ["streams"] | ["streams", _] | ["streams", _, "end"]):
                 raise MethodNotAllowed(f"{request.method} is not for this address")
@@ -78,6 +78,14 @@ def streams(request: Request, owner: Streams, publisher: Publisher, admin_token:
                 raise NotFound("there is nothing at this address")
 
     return _answered(answer)
+
+
+def _publish_now(publisher: Publisher, stream: StreamId) -> None:
+    """Publish *stream*, or leave that to the reaper: the end is decided, and cannot be asked for again."""
+    try:
+        publisher.publish(stream)
+    except BucketcastError:
+        _log.exception("an end is not published yet", extra={"stream": stream})
 
 
 def sessions(request: Request, claims: Claims) -> Response:

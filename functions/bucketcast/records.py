@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from bucketcast.errors import InvalidRecord
+from bucketcast.errors import InvalidInput, InvalidRecord
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -28,5 +28,5 @@ def decode_record(record_type: type[Record], content: bytes) -> Record:
         raise InvalidRecord(f"a record of {len(content)} bytes is over the {MAX_RECORD_BYTES} allowed")
     try:
         return msgspec.json.decode(content, type=record_type)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidInput) as error:
         raise InvalidRecord(f"not a {record_type.__name__}: {error}") from error

@@ -16,7 +16,7 @@ const ENGINES = ["hls.js", "native"];
 const POLL_MS = 2000; // state.json is written at most once a second and may be cached for one
 const ANSWER_MS = 8000; // a small file that takes longer is not coming
 const FIRST_RETRY_MS = 1000;
-const LAST_RETRY_MS = 15000; // short enough that a viewer who looks away is back in time
+const LAST_RETRY_MS = 8000; // what a live viewer will sit through, and no burden on a bucket
 const FAILURES_BEFORE_UNKNOWN = 3; // one lost answer is no reason to take back what is known
 const RECOVERIES_BEFORE_REBUILD = 2; // a decoder that fails again this soon needs a new one
 const RECOVERY_MEMORY_MS = 10000;
@@ -25,6 +25,7 @@ const RENDER_MS = 500;
 const NATIVE_LIVE_OFFSET_SECONDS = 6; // three segments of the default duration, as hls.js keeps
 const LONGEST_LATENCY_SECONDS = 86400; // beyond a day it is a clock that is wrong
 
+const CODECS_ERROR = "manifestIncompatibleCodecsError"; // hls.js's name for what trying again will not mend
 const HLS_MIME = "application/vnd.apple.mpegurl";
 
 const STATE_WORDS = {
@@ -46,9 +47,10 @@ function parseQuery(search) {
   for (const [name, { least, most, whole }] of Object.entries(HLS_SETTINGS)) {
     const text = query.get(name);
     if (text === null) continue;
+    const kind = whole ? "whole number" : "number";
     const value = text.trim() === "" ? NaN : Number(text);
     if (value >= least && value <= most && (!whole || Number.isInteger(value))) hlsConfig[name] = value;
-    else complaints.push(`${name} is left at its default: it takes a ${whole ? "whole " : ""}number from ${least} to ${most}.`);
+    else complaints.push(`${name} is left at its default: it takes a ${kind} from ${least} to ${most}.`);
   }
   const engine = query.get("engine");
   if (engine !== null && !ENGINES.includes(engine)) complaints.push(`engine is either ${ENGINES.join(" or ")}.`);
@@ -71,7 +73,8 @@ const retryDelay = (failures) =>
   Math.min(FIRST_RETRY_MS * 2 ** Math.max(0, failures - 1), LAST_RETRY_MS) * (0.75 + Math.random() / 2);
 
 function bitrateWords(bitsPerSecond) {
-  return bitsPerSecond >= 1e6 ? `${(bitsPerSecond / 1e6).toFixed(1)} Mb/s` : `${Math.round(bitsPerSecond / 1e3)} kb/s`;
+  if (bitsPerSecond >= 1e6) return `${(bitsPerSecond / 1e6).toFixed(1)} Mb/s`;
+  return `${Math.round(bitsPerSecond / 1e3)} kb/s`;
 }
 
 // A rung is called by its short side, as its folder is; two of one size differ by their bitrate.
@@ -81,7 +84,7 @@ const rungKey = ({ width, height, bitrate }) => `${width}x${height}@${bitrate}`;
 function failureWords(data) {
   const status = data.response?.code ? `, HTTP ${data.response.code}` : "";
   const facts = `(${data.details}${status})`;
-  if (data.details === "manifestIncompatibleCodecsError") return `This browser cannot play the stream's codecs ${facts}.`;
+  if (data.details === CODECS_ERROR) return `This browser cannot play the stream's codecs ${facts}.`;
   if (data.type === "networkError") return `The stream cannot be loaded right now ${facts}.`;
   if (data.type === "mediaError") return `The picture could not be decoded ${facts}.`;
   return `The player failed ${facts}.`;
@@ -89,31 +92,40 @@ function failureWords(data) {
 
 // What covers the picture: nothing while there is one to see.
 function overlayFor(state, playback, reason) {
-  const words = {
-    connecting: { title: "Connecting", text: "", busy: true },
-    absent: { title: "Not on air yet", text: "This page starts by itself when the broadcast begins.", busy: false },
-    idle: { title: "Not on air yet", text: "This page starts by itself when the broadcast begins.", busy: false },
-    live: { title: playback === "opening" ? "Starting" : "Waiting for the stream", text: "", busy: true },
-    interrupted: { title: "Interrupted", text: "The broadcaster may come back. This page goes on by itself.", busy: true },
-    ended: { title: "The broadcast has ended", text: "When the next one begins, it plays here by itself.", busy: false },
-    unknown: { title: "No answer", text: `The stream's state cannot be read (${reason}). This page goes on trying.`, busy: true },
-  };
   if (playback === "playing" || playback === "paused") return null;
-  if (playback === "blocked") return { title: "Press play to watch", text: "The browser did not let the picture start by itself.", busy: false };
-  return words[state];
+  const say = (title, text = "") => ({ title, text, busy: false });
+  const wait = (title, text = "") => ({ title, text, busy: true });
+  if (playback === "blocked") return say("Press play to watch", "The browser did not let the picture start by itself.");
+  switch (state) {
+    case "absent":
+    case "idle":
+      return say("Not on air yet", "This page starts by itself when the broadcast begins.");
+    case "live":
+      return wait(playback === "opening" ? "Starting" : "Waiting for the stream");
+    case "interrupted":
+      return wait("Interrupted", "The broadcaster may come back. This page goes on by itself.");
+    case "ended":
+      return say("The broadcast has ended", "When the next one begins, it plays here by itself.");
+    case "unknown":
+      return wait("No answer", `The stream's state cannot be read (${reason}). This page goes on trying.`);
+    default:
+      return wait("Connecting");
+  }
 }
 
 // What state.json says.
 
 async function readState(stream) {
   try {
-    const answer = await fetch(`../${stream}/state.json`, { cache: "no-cache", signal: AbortSignal.timeout(ANSWER_MS) });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = await fetch(`../${stream}/state.json`, { cache: "no-cache", signal });
     if (answer.status === 404) return { kind: "absent" };
     if (!answer.ok) return { kind: "failed", reason: `HTTP ${answer.status}` };
     const known = parseState(await answer.json(), stream);
-    return known ? { kind: "known", ...known } : { kind: "failed", reason: "it is of a kind this page does not know" };
+    return known ? { kind: "known", ...known } : { kind: "failed", reason: "of a kind this page does not know" };
   } catch (error) {
-    return { kind: "failed", reason: error.name === "TimeoutError" ? "no answer in time" : "no connection, or not JSON" };
+    const late = error.name === "TimeoutError";
+    return { kind: "failed", reason: late ? "no answer in time" : "no connection, or not JSON" };
   }
 }
 
@@ -234,7 +246,7 @@ class HlsEngine {
     const { ErrorTypes } = this.Hls;
     this.events.fatalErrors += 1;
     const words = failureWords(data);
-    if (data.details === this.Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR) return this.listener.failed(words);
+    if (data.details === CODECS_ERROR) return this.listener.failed(words);
     if (data.type === ErrorTypes.MEDIA_ERROR && this.#mayRecover()) return this.hls.recoverMediaError();
     const resumable = data.type === ErrorTypes.NETWORK_ERROR && this.hls.levels.length > 0;
     this.#retry(words, resumable && this.#retries < RETRIES_BEFORE_REBUILD);
@@ -251,7 +263,7 @@ class HlsEngine {
     this.#retries += 1;
     this.listener.failed(`${words} Trying again.`);
     this.#timer = setTimeout(() => {
-      if (!this.listener.expectsMore()) return;
+      if (!this.listener.expectsMore()) return this.listener.gaveUp();
       this.events.reloads += 1;
       if (resume) return this.hls.startLoad();
       if (this.#retries > RETRIES_BEFORE_REBUILD) this.#wanted = null; // the rung chosen may be what is broken
@@ -286,7 +298,8 @@ class HlsEngine {
 
   #choose() {
     const level = this.chosen === "auto" ? -1 : Number(this.chosen);
-    if (this.hls && this.hls.levels.length && (level !== -1 || !this.hls.autoLevelEnabled)) this.hls.nextLevel = level;
+    const changes = level !== -1 || !this.hls?.autoLevelEnabled;
+    if (this.hls?.levels.length && changes) this.hls.nextLevel = level;
   }
 
   latency() {
@@ -344,7 +357,7 @@ class NativeEngine {
     this.listener.failed(`The stream cannot be played right now (error ${this.video.error?.code}). Trying again.`);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (!this.listener.expectsMore()) return;
+      if (!this.listener.expectsMore()) return this.listener.gaveUp();
       this.events.reloads += 1;
       this.video.src = this.address;
       this.listener.restarted();
@@ -411,7 +424,7 @@ class Page {
   #query;
   #broadcast = null; // the one that is on air
   #opened = null; // the one the engine was given
-  #since = null;
+  #since = new Date(NaN);
   #playback = "none"; // none, opening, playing, waiting, paused, blocked, over
   #pausedByHand = false;
   #soundTouched = false;
@@ -441,9 +454,10 @@ class Page {
     byId("player").hidden = true;
     document.querySelector(".keys").hidden = true;
     byId("state").hidden = true;
+    const rule = "a name has 1 to 63 of a-z, 0-9 and -, and neither starts nor ends with -";
     this.#complaint = asked === ""
       ? "Which stream? Add its name to the address of this page: ?stream=NAME"
-      : `“${asked.slice(0, 80)}” is not the name of a stream: a name has 1 to 63 of a-z, 0-9 and -, and neither starts nor ends with -.`;
+      : `“${asked.slice(0, 80)}” is not the name of a stream: ${rule}.`;
     this.#renderNotice();
   }
 
@@ -453,12 +467,16 @@ class Page {
       expectsMore: () => isOnAir(this.state) || this.#playback === "playing",
       failed: (words) => this.#complain(words),
       mended: () => this.#complain(""),
+      // Whatever is on air next is opened anew, be it the same broadcast.
+      gaveUp: () => { this.#opened = null; },
       restarted: () => this.#pausedByHand || this.#play(),
     };
     for (let failures = 1; this.engine === null; failures += 1) {
       try {
         this.engine = await engineFor(this.#query, this.video, this.events, listener);
-        if (this.engine === null) return this.#complain("This browser can play HLS neither by itself nor with hls.js.");
+        if (this.engine === null) {
+          return this.#complain("This browser can play HLS neither by itself nor with hls.js.");
+        }
       } catch (error) {
         this.#complain(`${error.message}. Trying again.`);
         await new Promise((resolve) => setTimeout(resolve, retryDelay(failures)));
@@ -575,7 +593,7 @@ class Page {
     const words = STATE_WORDS[this.state];
     setText(byId("state"), words);
     byId("state").dataset.state = this.state;
-    byId("state").title = this.#since && !Number.isNaN(this.#since.getTime()) ? `since ${this.#since.toLocaleString()}` : "";
+    byId("state").title = Number.isNaN(this.#since.getTime()) ? "" : `since ${this.#since.toLocaleString()}`;
     document.title = `${this.#query.stream}: ${words.split(":")[0]}`;
     this.#renderOverlay(overlayFor(this.state, this.#playback, this.#reason));
     this.#renderControls(video);
@@ -617,13 +635,15 @@ class Page {
     const shown = JSON.stringify(rungs);
     if (shown !== this.#rungsShown) {
       this.#rungsShown = shown;
-      select.replaceChildren(new Option("Auto", "auto"), ...rungs.map(({ value, label }) => new Option(label, value)));
+      const options = rungs.map(({ value, label }) => new Option(label, value));
+      select.replaceChildren(new Option("Auto", "auto"), ...options);
     }
     select.disabled = rungs.length < 2;
     const chosen = this.engine?.chosen ?? "auto";
     if (select.value !== chosen) select.value = chosen;
     const current = this.engine?.current;
-    setText(select.options[0], chosen === "auto" && current && this.#playback === "playing" ? `Auto (${current})` : "Auto");
+    const tells = chosen === "auto" && current && this.#playback === "playing";
+    setText(select.options[0], tells ? `Auto (${current})` : "Auto");
   }
 }
 

@@ -20,6 +20,7 @@ STREAM: Final = parse_stream_id("demo")
 # From the first frame to the first playlist: one segment, FFmpeg's start and the upload.
 ON_AIR_SECONDS: Final = 60.0
 WATCH_SECONDS: Final = 0.5
+SAMPLE: Final = "sample"
 
 
 def main() -> int:
@@ -74,13 +75,13 @@ def _run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack)
     stream = _stream(system, folder, size)
     if not options.no_sample:
         command = sample_arguments(find_ffmpeg(options.ffmpeg), size, f"{system.rtmp_url}/{stream.stream_key}")
-        system.spawn("sample", command)
+        system.spawn(SAMPLE, command)
         system.wait_for(
             f"{system.media_url}/{STREAM}/master.m3u8", "the sample broadcast", seconds=ON_AIR_SECONDS
         )
     _print_table(system, stream, folder)
-    while (name := system.ended_process()) is None:
-        time.sleep(WATCH_SECONDS)
+    while (name := system.ended_process()) in {None, SAMPLE}:
+        time.sleep(WATCH_SECONDS)  # the sample may end: a broadcast can be ended over the API
     raise NotStarted(f"{name} ended by itself; its log is in {folder / 'logs'}")
 
 

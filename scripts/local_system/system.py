@@ -157,7 +157,7 @@ class System:
 
     def ended_process(self) -> str | None:
         """The name of a process that ended by itself, if one did."""
-        return next((name for name, p in self.processes.items() if p.poll() is not None), None)
+        return next((name for name, process in self.processes.items() if process.poll() is not None), None)
 
     def wait_for(self, url: str, what: str, *, seconds: float = START_SECONDS) -> bytes:
         """Return what *url* answers once it answers 200; raises NotStarted after *seconds*."""

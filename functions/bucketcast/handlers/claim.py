@@ -55,9 +55,10 @@ class Claims:
                     self.documents.replace(revised, version=stored.version)
                 except PreconditionFailed:
                     continue
-            self.documents.renew_lease(
-                request.stream, Lease(session=session.session, encoder=request.encoder, media_at=now)
-            )
+            if holding(claimed, session.session) == "on":
+                self.documents.renew_lease(
+                    request.stream, Lease(session=session.session, encoder=request.encoder, media_at=now)
+                )
             record = session.record(request.stream, claimed.configuration.segment_duration)
             create_once(
                 self.ingest,

@@ -94,11 +94,15 @@ class Streams:
             key_hash=key_hash(key),
             configuration=configuration,
         )
+        new = stream_record_object(record)
         try:
-            self.ingest.write(stream_record_object(record), if_generation=ABSENT)
+            self.ingest.write(new, if_generation=ABSENT)
         except PreconditionFailed:
-            raise Refused(f"there is a stream '{stream}' already") from None
-        with suppress(PreconditionFailed):  # the record's own event was quicker
+            # What is there may be our own, written by a try whose answer was lost.
+            if self.ingest.read(new.name) != new.content:
+                raise Refused(f"there is a stream '{stream}' already") from None
+        # The record's own event was quicker, or will follow: nothing may keep the key from its one answer.
+        with suppress(PreconditionFailed, Unavailable):
             self.documents.create(document_of(record))
         _log.info("stream created", extra={"stream": stream})
         return CreatedStream(id=stream, stream_key=key.reveal())
@@ -137,13 +141,12 @@ class Streams:
 
     def _view(self, document: StreamDocument) -> StreamView:
         lease = self.documents.lease(document.stream)
-        on_air = document.state is StreamState.LIVE and lease is not None
-        report = lease.report if on_air and lease else EncoderReport()
+        report = lease.report if lease and document.state is StreamState.LIVE else EncoderReport()
         return StreamView(
             id=document.stream,
             state=document.state,
             since=document.since,
-            broadcast=document.broadcast if on_air else document.ended_broadcasts,
+            broadcast=document.last_broadcast,
             session=document.next_session - 1,
             segment_seconds=document.configuration.segment_duration.total_seconds(),
             rungs=_rungs(document),

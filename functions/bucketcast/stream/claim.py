@@ -38,10 +38,10 @@ class ClaimRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Raise InvalidInput where the request names nothing that can be encoded."""
         parse_stream_id(self.stream)
         parse_encoder_id(self.encoder)
-        if not self.rungs:
-            raise InvalidInput("a session has at least one rung")
-        if self.start.tzinfo is None:
-            raise InvalidInput("a session's start date says its offset from UTC")
+        if not self.rungs or len({rung.name for rung in self.rungs}) < len(self.rungs):
+            raise InvalidInput("a session has at least one rung, and each once")
+        if self.start.utcoffset() != timedelta(0):
+            raise InvalidInput("a session's start date is in UTC, and says so")
 
 
 class Lease(Struct, frozen=True, kw_only=True):
@@ -62,6 +62,11 @@ class Renewal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     silent_seconds: float = 0.0  # since it last received media
     report: EncoderReport = EncoderReport()
 
+    def __post_init__(self) -> None:
+        """Raise InvalidInput where the stream or the encoder cannot be one."""
+        parse_stream_id(self.stream)
+        parse_encoder_id(self.encoder)
+
 
 class Renewed(Struct, frozen=True, kw_only=True):
     """What an encoder has to know: whether its session goes on."""
@@ -78,7 +83,7 @@ def claim(
     """
     if any(session.encoder == request.encoder for session in document.sessions):
         return document
-    if lease is not None and now - lease.media_at < LEASE:
+    if _is_held(document, lease, now):
         raise Refused("this stream is on air from another broadcaster: stop that one first")
     foreign = {rung.name for rung in request.rungs} - {rung.name for rung in document.configuration.rungs}
     if foreign:
@@ -102,6 +107,14 @@ def claim(
         sessions=(*before, newcomer),
         next_session=SessionNumber(document.next_session + 1),
     )
+
+
+def _is_held(document: StreamDocument, lease: Lease | None, now: datetime) -> bool:
+    """Whether the holder was there within LEASE; between a claim and its lease only *document* knows of it."""
+    times = [lease.media_at] if lease else []
+    if document.sessions and (lease is None or lease.session < document.sessions[-1].session):
+        times.append(document.sessions[-1].claimed)
+    return any(now - time < LEASE for time in times)
 
 
 def holding(document: StreamDocument, number: SessionNumber) -> Literal["on", "replaced", "ended"]:

@@ -102,3 +102,13 @@ class StreamDocument(Struct, frozen=True, kw_only=True):
     def broadcast(self) -> BroadcastNumber:
         """The broadcast that is on air, or would be next."""
         return BroadcastNumber(self.ended_broadcasts + 1)
+
+    @property
+    def last_broadcast(self) -> int:
+        """The broadcast that is under way, else the last one that was; 0 before the first."""
+        return self.broadcast if self.is_under_way else self.ended_broadcasts
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a broadcast is live or interrupted."""
+        return self.state in (StreamState.LIVE, StreamState.INTERRUPTED)

@@ -22,7 +22,12 @@ from bucketcast.stream.identifiers import (
 )
 from bucketcast.stream.lifecycle import StreamEvent, StreamState, advance_state
 from bucketcast.stream.seal import Seal
-from bucketcast.stream.timeline import JoinedTimeline, TimelineSegment, UploadedSegment
+from bucketcast.stream.timeline import (
+    TIMELINE_SEGMENTS,
+    JoinedTimeline,
+    TimelineSegment,
+    UploadedSegment,
+)
 from bucketcast.stream.window import live_window_start, slot_rungs
 
 # A live session writes a timeline every segment duration; three missed ones and the time that an upload may
@@ -140,12 +145,22 @@ def _list_segments(document: StreamDocument, number: SessionNumber, timeline: Jo
         for segment in document.window
     ]
     index = SegmentIndex(_published_last(document, number) + 1)
-    while session.seal is None and (uploaded := timeline.segments.get(index)):
+    while session.seal is None and (uploaded := _next_segment(timeline, index)):
         if window and _session(document, window[-1].session).broadcast != session.broadcast:
             window = []  # a new broadcast starts with none of the old one's segments
+        if uploaded.index != index:
+            window = []  # so many wake-ups were lost that the window has moved past all that it held
         window.append(_window_segment(document, session, uploaded))
-        index = SegmentIndex(index + 1)
+        index = SegmentIndex(uploaded.index + 1)
     return replace(document, window=tuple(window))
+
+
+def _next_segment(timeline: JoinedTimeline, index: SegmentIndex) -> TimelineSegment | None:
+    """Segment *index* of *timeline*, or the first one behind it if no timeline reaches back to it any more."""
+    if index in timeline.segments:
+        return timeline.segments[index]
+    behind = sorted(later for later in timeline.segments if later > index)
+    return timeline.segments[behind[0]] if len(behind) >= TIMELINE_SEGMENTS else None
 
 
 def _window_segment(
@@ -258,15 +273,16 @@ def _all_found(document: StreamDocument, seal: Seal, evidence: Evidence) -> bool
 
 
 def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) -> StreamDocument:
-    """Take the transition that the evidence asks for, if any."""
+    """Take the transitions that the evidence asks for, in their order: wake-ups between them may be lost."""
     on_air = _on_air(document, evidence, now)
-    if on_air and document.state is not StreamState.LIVE:
+    begins = not document.is_under_way and _shown_broadcast(document) == document.broadcast
+    if begins or (on_air and document.state is StreamState.INTERRUPTED):
         state = advance_state(document.state, StreamEvent.MEDIA_PUBLISHED)
-        return replace(document, state=state, since=now)
-    if not on_air and document.state is StreamState.LIVE:
-        state = advance_state(document.state, StreamEvent.BROADCASTER_LEFT)
         document = replace(document, state=state, since=now)
-    if document.state is StreamState.INTERRUPTED and _window_is_over(document, now):
+    if document.state is StreamState.LIVE and not on_air:
+        state = advance_state(document.state, StreamEvent.BROADCASTER_LEFT)
+        document = replace(document, state=state, since=_left_at(document, evidence))
+    if document.state is StreamState.INTERRUPTED and _window_is_over(document, evidence, now):
         document = end_broadcast(document, now=now)
     return document
 
@@ -282,16 +298,30 @@ def _on_air(document: StreamDocument, evidence: Evidence, now: datetime) -> bool
     return now - timeline.media_at < silence
 
 
-def _window_is_over(document: StreamDocument, now: datetime) -> bool:
-    """Whether the reconnect window ran out and no newcomer is about to publish."""
-    newest = document.sessions[-1]
+def _left_at(document: StreamDocument, evidence: Evidence) -> datetime:
+    """When the broadcaster left: its last media, however late that is noticed."""
+    claimed = document.sessions[-1].claimed
+    return max(claimed, evidence.timeline(document.window[-1].session).media_at or claimed)
+
+
+def _window_is_over(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:
+    """Whether the reconnect window ran out, and no newcomer has segments or may still have its first."""
+    newcomers = [session for session in document.sessions if session.session > document.window[-1].session]
     patience = CLAIM_SEGMENTS * document.configuration.segment_duration + CLAIM_SLACK
-    expected = newest.session > document.window[-1].session and now - newest.claimed < patience
-    return not expected and now >= document.since + document.configuration.reconnect_window
+    expected = any(
+        now - newcomer.claimed < patience
+        or (newcomer.recorded and newcomer.seal is None and evidence.timeline(newcomer.session).segments)
+        for newcomer in newcomers
+    )
+    opened = max(document.since, document.sessions[-1].claimed)
+    return not expected and now >= opened + document.configuration.reconnect_window
 
 
 def _forget(document: StreamDocument) -> StreamDocument:
-    """Drop the segments that no rendition lists any more, and the sealed sessions that have none left."""
+    """Drop the segments that no rendition lists any more, and the sealed sessions that have none left.
+
+    What a timeline no longer holds can no longer be decided: a rendition that waits for it goes on behind it.
+    """
     start = min(
         (
             live_window_start(document, rungs)
@@ -299,7 +329,7 @@ def _forget(document: StreamDocument) -> StreamDocument:
         ),
         default=0,
     )
-    window = document.window[start:]
+    window = document.window[max(start, len(document.window) - TIMELINE_SEGMENTS) :]
     shown = {segment.session for segment in window}
     sessions = tuple(s for s in document.sessions if not s.sealed or s.session in shown)
     return replace(document, window=window, sessions=sessions)

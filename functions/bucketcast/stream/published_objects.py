@@ -95,7 +95,6 @@ def _media_playlist(
         target_duration=target_duration(document.configuration),
         media_sequence=listed[0].media_sequence,
         discontinuity_sequence=listed[0].discontinuity_sequence,
-        independent_segments=True,
         ended=is_complete(document),
         segments=tuple(
             MediaSegment(
@@ -117,7 +116,7 @@ def _segment_uri(slot: RungName, rung: RungName, segment: WindowSegment) -> str:
 
 def _multivariant(document: StreamDocument) -> PublishedObject:
     playlist = MultivariantPlaylist(
-        independent_segments=True,
+        independent_segments=True,  # for every rendition; 4.4.2.1: it SHOULD NOT stand in both
         variant_streams=tuple(_variant(document, slot) for slot in document.configuration.rungs),
     )
     return PublishedObject(
@@ -130,7 +129,8 @@ def _multivariant(document: StreamDocument) -> PublishedObject:
 def _variant(document: StreamDocument, slot: RungConfiguration) -> VariantStream:
     """The variant stream of *slot*, as the newest session that is listed fills it.
 
-    BANDWIDTH is the slot's own: players read it once, and a later session may fill the slot to its limit.
+    BANDWIDTH is at least the slot's own: players read it once, and a later session may fill the slot to its
+    limit. A rung above that fills the slot takes more.
     """
     configuration = document.configuration
     newest = document.window[-1].session
@@ -138,7 +138,11 @@ def _variant(document: StreamDocument, slot: RungConfiguration) -> VariantStream
     rung = slot_rungs(document, slot.name)[newest]
     return VariantStream(
         uri=f"{slot.name}/playlist.m3u8",
-        bandwidth=declared_bandwidth(slot, configuration.audio_bitrate, configuration.segment_duration),
+        bandwidth=max(
+            declared_bandwidth(listed, configuration.audio_bitrate, configuration.segment_duration)
+            for listed in configuration.rungs
+            if listed.name in (slot.name, rung.name)
+        ),
         codecs=rung.codecs,
         resolution=Resolution(width=rung.width, height=rung.height),
         frame_rate=session.frame_rate.fraction,
@@ -146,11 +150,10 @@ def _variant(document: StreamDocument, slot: RungConfiguration) -> VariantStream
 
 
 def _state(document: StreamDocument) -> PublishedObject:
-    ended_since = document.state in (StreamState.LIVE, StreamState.INTERRUPTED)
     state = PublicState(
         stream=document.stream,
         state=document.state,
-        broadcast=document.broadcast if ended_since else document.ended_broadcasts,
+        broadcast=document.last_broadcast,
         since=document.since,
     )
     return PublishedObject(

@@ -7,7 +7,15 @@ from typing import Literal
 from msgspec import Struct
 
 from bucketcast.errors import InvalidInput
-from bucketcast.stream.identifiers import BroadcastNumber, EncoderId, RungName, SessionNumber, StreamId
+from bucketcast.hls import Resolution, VariantStream
+from bucketcast.stream.identifiers import (
+    BroadcastNumber,
+    EncoderId,
+    RungName,
+    SessionNumber,
+    StreamId,
+    parse_rung_name,
+)
 
 
 class FrameRate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +42,12 @@ class EncodedRung(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     width: int
     height: int
     codecs: str  # RFC 6381, as in the CODECS attribute: "avc1.64001f,mp4a.40.2"
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput where no variant stream could declare it."""
+        parse_rung_name(self.name)
+        resolution = Resolution(width=self.width, height=self.height)
+        VariantStream(uri=self.name, bandwidth=0, codecs=self.codecs, resolution=resolution)
 
 
 class SessionRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -74,5 +74,5 @@ def parse_stream_request(body: bytes) -> StreamRequest:
         raise InvalidConfiguration(f"a request has at most {MAX_REQUEST_BYTES} bytes")
     try:
         return msgspec.json.decode(body, type=StreamRequest)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidConfiguration(str(error)) from error

@@ -234,7 +234,7 @@ def _json(call: Call, answer: Json) -> Response:
 
 def _parse_page_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise InvalidRequest(f"Invalid page token: {token!r}") from None
 
