@@ -37,12 +37,12 @@ CONTROL_THREADS: Final = 8
 
 def main() -> int:
     """Run until a signal comes; return the process's exit code."""
-    configure_logging()
     try:
         settings = read_settings(os.environ)
     except InvalidSettings as error:
         print(f"ingest: {error}", file=sys.stderr)
         return 2
+    configure_logging(settings.log_level)
     try:
         asyncio.run(_serve(settings))
     except OSError as error:

@@ -191,6 +191,15 @@ class Session:
             )
 
     async def _cut(self, segment: CutSegment) -> None:
+        _log.debug(
+            "segment cut",
+            extra={
+                "stream": self._record.stream,
+                "session": self._record.session,
+                "rung": segment.rung,
+                "index": segment.index,
+            },
+        )
         self._writer.cut(segment.index)
         self._uploader.upload(segment)
 

@@ -1,5 +1,6 @@
 """Settings of the ingest: the environment, read once at the start."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Settings:
     http_port: int
     ffmpeg: Path | None  # None: find one
     emulated: bool  # on the local cloud there are no credentials
+    log_level: int  # of Python's logging
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -44,6 +46,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             raise InvalidSettings(f"{name} is not a port: a number from 0 (any) to {_HIGHEST_PORT}")
         return int(text)
 
+    def log_level(name: str) -> int:
+        levels = logging.getLevelNamesMapping()
+        if (level := levels.get(environ.get(name, "INFO"))) is None:
+            raise InvalidSettings(f"{name} is no log level: one of {', '.join(levels)}")
+        return level
+
     ffmpeg = environ.get("BUCKETCAST_FFMPEG")
     return Settings(
         project=required("GOOGLE_CLOUD_PROJECT"),
@@ -56,4 +64,5 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         http_port=port("PORT", HTTP_PORT),
         ffmpeg=Path(ffmpeg) if ffmpeg else None,
         emulated="STORAGE_EMULATOR_HOST" in environ,
+        log_level=log_level("BUCKETCAST_LOG_LEVEL"),
     )

@@ -18,7 +18,7 @@ from local_cloud.connections import WebServer, listen
 from local_cloud.events import EVENTARC_BACKOFF, Backoff, Events
 from local_cloud.faults import NO_FAULTS, FaultPlan, Faults
 from local_cloud.firestore import FirestoreServer
-from local_cloud.functions import Functions, FunctionTarget
+from local_cloud.functions import Functions, FunctionsNotLoaded, FunctionTarget
 from local_cloud.scheduler import Scheduler, Timer
 from local_cloud.storage.api import StorageApi
 from local_cloud.storage.objects import CORS_FOR_VIEWERS, Bucket
@@ -32,7 +32,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketOptions:
-    """A bucket that is there from the start; finalized objects wake the function *trigger*."""
+    """A bucket that is there from the start; finalized objects wake *trigger*, a function or an address."""
 
     name: str
     public: bool = False
@@ -50,8 +50,8 @@ BUCKETS: Final = (
 class CloudOptions:
     """Everything that can be chosen; port 0 is any free one, and without *data* all is in memory.
 
-    *timers* post to the functions that they name. *health_checks* are addresses that have to answer 200
-    before the cloud calls itself ready.
+    *timers* post to the functions or addresses that they name. *health_checks* are addresses that have to
+    answer 200 before the cloud calls itself ready.
     """
 
     host: str = "127.0.0.1"
@@ -179,7 +179,7 @@ class LocalCloud:
                 Bucket(name=bucket.name, public=bucket.public, cors=cors, time_created=self._clock())
             )
         self.events = Events(
-            {bucket.name: self._function_url(bucket.trigger) for bucket in options.buckets if bucket.trigger},
+            self._triggers(),
             base_url=self.url,
             faults=self.faults,
             clock=self._clock,
@@ -187,8 +187,20 @@ class LocalCloud:
         )
         self.store.on_finalized = self.events.finalized
 
+    def _triggers(self) -> dict[str, str]:
+        # Without any functions the cloud is storage and Firestore only, and events wake nobody.
+        return {
+            bucket.name: self._function_url(bucket.trigger)
+            for bucket in self.options.buckets
+            if bucket.trigger and (self.options.functions or "://" in bucket.trigger)
+        }
+
     def _function_url(self, name: str) -> str:
-        return name if "://" in name else f"{self.url}/functions/{name}"
+        if "://" in name:
+            return name
+        if name not in {function.name for function in self.options.functions}:
+            raise FunctionsNotLoaded(f"a trigger or a timer calls the function {name}, which is not mounted")
+        return f"{self.url}/functions/{name}"
 
 
 class RunningLocalCloud:

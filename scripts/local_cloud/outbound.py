@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -63,4 +64,7 @@ async def _exchange(host: str, port: int, message: bytes) -> int:
             raise ConnectionError("closed without an answer")
         return status
     finally:
-        writer.close()
+        # Nothing more is wanted of this connection, least of all to wait for a peer that does not read.
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()

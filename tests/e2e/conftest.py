@@ -14,6 +14,8 @@ def system(tmp_path: Path) -> Iterator[System]:
     """The local cloud with the functions, and the ingest, as `scripts/run` starts them."""
     with System(ports=free_ports(), admin_token="a token for tests", logs=tmp_path / "logs") as running:
         yield running
+    for name in ("cloud", "ingest"):  # pytest shows it where a test failed
+        print(f"--- {name}\n{running.log(name)}")
 
 
 @pytest.fixture

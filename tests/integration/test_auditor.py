@@ -1,5 +1,6 @@
 """The auditor against a local cloud to which a small live stream is published."""
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
+from google.cloud.storage import Client
 
 from bucketcast.hls import (
     MediaPlaylist,
@@ -44,6 +45,7 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / rung).mkdir()
         encoder = ["-c:v", "libx264", "-preset", "superfast", "-profile:v", "main", "-level", "3.0"]
         grid = ["-force_key_frames", f"expr:gte(t,n_forced*{SECONDS})", "-segment_time", str(SECONDS)]
+        grid += ["-segment_time_delta", "0.01", "-bf", "0"]
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(clip)]
         scale = ["-b:v", "300k", "-s", f"{size.width}x{size.height}", "-c:a", "aac"]
         output = ["-f", "segment", "-segment_format", "mpegts", str(folder / rung / "%d.ts")]
@@ -61,7 +63,7 @@ class _Publisher:
     """Publishes the ladder as fast as names may be written again, and ends the broadcast."""
 
     def __init__(self, url: str, ladder: Path) -> None:
-        client = storage.Client(
+        client = Client(
             project="demo", credentials=AnonymousCredentials(), client_options={"api_endpoint": url}
         )
         self.bucket = client.bucket("media")
@@ -137,8 +139,10 @@ def test_a_published_stream_is_audited_from_its_journal_and_as_a_player_sees_it(
     publisher, over = _Publisher(cloud.url, ladder), threading.Event()
     with ThreadPoolExecutor() as pool:
         polling = pool.submit(poll, f"{cloud.url}/media/demo/master.m3u8", over)
-        publisher.publish()
-        over.set()
+        try:
+            publisher.publish()
+        finally:
+            over.set()
         answers = polling.result()
 
     assert audit_answers(answers) == []
@@ -164,6 +168,13 @@ def test_a_stream_that_never_was_is_an_error(
 ) -> None:
     assert main([cloud.url, "media", "demo"]) == 1
     assert capsys.readouterr().out == "nothing was written to media/demo\n"
+
+
+def test_a_cloud_that_does_not_answer_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert main([f"http://127.0.0.1:{port}", "media"]) == 2
+    assert capsys.readouterr().err.startswith("auditor: ")
 
 
 def test_a_player_that_waits_in_vain_goes_home(cloud: RunningLocalCloud) -> None:

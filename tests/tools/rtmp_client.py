@@ -1,6 +1,8 @@
 """A publisher for tests: sends a ready-made list of feed items as OBS would send them."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -13,10 +15,11 @@ from ingest.protocols.rtmp.amf0 import EcmaArray, Value
 from ingest.protocols.rtmp.chunks import TIMESTAMP_MODULUS, ChunkReader, ChunkWriter, Message, MessageType
 from ingest.protocols.rtmp.handshake import PACKET_BYTES, VERSION
 from ingest.protocols.rtmp.limits import RtmpLimits
-from ingest.protocols.rtmp.messages import Command
+from ingest.protocols.rtmp.messages import Command, UserControlType
 
 _CONTROL, _COMMANDS, _MEDIA = 2, 3, 4
 _LIMITS: Final = RtmpLimits()
+_READ_BYTES: Final = 65536
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -88,13 +91,8 @@ class RtmpPublisher:
         """
         if isinstance(item, EncodedFrame):
             self._time = item.decode_time // _MILLISECOND
-        message = Message(
-            type_id=MessageType.VIDEO if _track(item) is Track.VIDEO else MessageType.AUDIO,
-            stream_id=1,
-            timestamp=self._time % TIMESTAMP_MODULUS,
-            body=flv_body(item),
-        )
-        self.send(message, _MEDIA)
+        type_id = MessageType.VIDEO if item.track is Track.VIDEO else MessageType.AUDIO
+        self.send(_media(type_id, flv_body(item), self._time % TIMESTAMP_MODULUS), _MEDIA)
         try:
             await self._stream.drain()
         except OSError:
@@ -115,6 +113,23 @@ class RtmpPublisher:
         while True:
             await self._answer("onStatus", transaction=0)
 
+    async def wait_until_acknowledged(self) -> None:
+        """Read until `acknowledged_bytes` is more than it was.
+
+        Raises:
+            PublishFailed: the server has closed the connection.
+        """
+        before = self.acknowledged_bytes
+        while self.acknowledged_bytes == before:
+            await self._next_message()
+
+    def reset(self) -> None:
+        """Close the connection as a peer does that crashed: what it has not read or sent is lost."""
+        self._stream.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        self._stream.transport.abort()
+
     def send(self, message: Message, chunk_stream_id: int) -> None:
         """Send any *message*."""
         self._stream.write(self._writer.write(message, chunk_stream_id))
@@ -130,19 +145,22 @@ class RtmpPublisher:
 
     async def _next_command(self) -> Command:
         while True:
-            while (message := self._chunks.next_message()) is None:
-                try:
-                    received = await self._answers.read(65536)
-                except OSError as error:
-                    raise PublishFailed("", str(error)) from error
-                if not received:
-                    raise PublishFailed("", "the server closed the connection")
-                self._chunks.receive_data(received)
-            if message.type_id == MessageType.ACKNOWLEDGEMENT:
-                self.acknowledged_bytes = int.from_bytes(message.body, "big")
-            parsed = messages.parse(message, _LIMITS)
+            parsed = messages.parse(await self._next_message(), _LIMITS)
             if isinstance(parsed, Command):
                 return parsed
+
+    async def _next_message(self) -> Message:
+        while (message := self._chunks.next_message()) is None:
+            try:
+                received = await self._answers.read(_READ_BYTES)
+            except OSError as error:
+                raise PublishFailed("", str(error)) from error
+            if not received:
+                raise PublishFailed("", "the server closed the connection")
+            self._chunks.receive_data(received)
+        if message.type_id == MessageType.ACKNOWLEDGEMENT:
+            self.acknowledged_bytes = int.from_bytes(message.body, "big")
+        return message
 
 
 async def publish(
@@ -164,6 +182,34 @@ async def publish(
         await publisher.unpublish()
 
 
+def recorded_publication(key: str, *, chunk_bytes: int = 512) -> bytes:
+    """Return all that a publisher sends from C0 to deleteStream, as if it were told what it waits for."""
+    writer = ChunkWriter()
+    video = b"\x27\x01\x00\x00\x00" + bytes(300)
+    commands = [
+        messages.set_chunk_size(chunk_bytes),
+        messages.command("connect", 1, {"app": "live", "tcUrl": "rtmp://host/live"}),
+        messages.window_acknowledgement_size(2_000),
+        messages.command("releaseStream", 2, None, key),
+        messages.command("createStream", 4, None),
+        messages.command("publish", 5, None, key, "live", stream_id=1),
+    ]
+    media = [
+        messages.data("@setDataFrame", "onMetaData", EcmaArray(width=640.0), stream_id=1),
+        _media(MessageType.VIDEO, bytes.fromhex("17000000000142c01effe10000"), 0),
+        _media(MessageType.AUDIO, b"\xaf\x00\x12\x10", 0),
+        # Into the extended timestamps.
+        *(_media(MessageType.VIDEO, video, 0xFFFFF0 + 40 * number) for number in range(10)),
+        *(_media(MessageType.AUDIO, b"\xaf\x01" + bytes(20), 0xFFFFF0 + 23 * number) for number in range(10)),
+    ]
+    end = [
+        messages.user_control(UserControlType.PING_REQUEST, bytes(4)),
+        messages.command("deleteStream", 7, None, 1.0),
+    ]
+    sent = b"".join(writer.write(message, 2 + message.type_id) for message in commands + media + end)
+    return bytes((VERSION,)) + bytes(2 * PACKET_BYTES) + sent
+
+
 def flv_body(item: FeedItem) -> bytes:
     """Return *item* as the body of an audio or video message."""
     if isinstance(item, CodecConfiguration):
@@ -176,5 +222,5 @@ def flv_body(item: FeedItem) -> bytes:
     return bytes((first, 1)) + composition_time.to_bytes(3, "big", signed=True) + item.data
 
 
-def _track(item: FeedItem) -> Track:
-    return item.track
+def _media(type_id: MessageType, body: bytes, timestamp: int) -> Message:
+    return Message(type_id=type_id, stream_id=1, timestamp=timestamp, body=body)

@@ -25,7 +25,7 @@ class Intake:
             sample_rate=audio.sample_rate, channels=audio.channels, absent=source.audio is None
         )
         self._configurations: dict[Track, CodecConfiguration] = {}
-        self._silent = source.audio is None
+        self._missing = [SILENT_CONFIGURATION] if source.audio is None else []
         self._last_decode_time: timedelta | None = None
 
     def take(self, item: FeedItem) -> list[FeedItem]:
@@ -34,6 +34,9 @@ class Intake:
         The first configuration of each track is the session's; senders repeat it freely. Any other would have
         FFmpeg set up its filters anew in the middle of a segment.
         """
+        if self._missing:
+            silent = self._configure(self._missing.pop())
+            return [*silent, *self.take(item)]
         if isinstance(item, CodecConfiguration):
             return self._configure(item)
         if item.track is Track.AUDIO:
@@ -42,14 +45,11 @@ class Intake:
         return self._picture(item)
 
     def _configure(self, item: CodecConfiguration) -> list[FeedItem]:
-        if self._silent:
-            self._configurations.setdefault(Track.AUDIO, SILENT_CONFIGURATION)
-        known = self._configurations.setdefault(item.track, item)
-        if known is item:
-            return [item, SILENT_CONFIGURATION] if self._silent else [item]
-        if known != item:
+        known = self._configurations.get(item.track)
+        if known is not None and known != item:
             raise SourceChanged(f"the {item.track}'s format changed")
-        return []
+        self._configurations[item.track] = item
+        return [item] if known is None else []
 
     def _picture(self, item: EncodedFrame) -> list[FeedItem]:
         last = self._last_decode_time

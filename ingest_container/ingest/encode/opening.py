@@ -120,7 +120,8 @@ class Opening:
             raise UnusableSource("no keyframe came: set the keyframe interval to 2 s")
 
     def _frame_rate(self, video: VideoSource) -> Fraction:
-        times = [frame.presentation_time for frame in self._frames if frame.track is Track.VIDEO]
+        # Decode times have no holes where B-frames are still to come.
+        times = [frame.decode_time for frame in self._frames if frame.track is Track.VIDEO]
         return decide_frame_rate(
             declared=(video.declared_rate, self._metadata_rate), measured=measure_rate(times)
         )

@@ -59,9 +59,10 @@ class CutSegment:
 class SessionEncoder:
     """Encodes one session: keeps one FFmpeg running on *plan*, and hands every segment to *on_segment*.
 
-    *origin* is the session's time 0 on the sender's clock; *first* is the first segment that is wanted. Each rung's segments come in order, one at a time,
-    each once; rungs run beside each other. While *on_segment* is awaited, that rung's FFmpeg output waits.
-    If FFmpeg dies, or writes nothing for *stall_timeout*, it is replaced, from the first missing segment on.
+    *origin* is the session's time 0 on the sender's clock; *first* is the first segment that is wanted. Each
+    rung's segments come in order, one at a time, each once; rungs run beside each other. While *on_segment*
+    is awaited, that rung's FFmpeg output waits. If FFmpeg dies, or writes nothing for *stall_timeout*, it is
+    replaced, from the first missing segment on.
     """
 
     def __init__(

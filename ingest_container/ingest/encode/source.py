@@ -155,9 +155,9 @@ def snap_rate(rate: Fraction) -> Fraction:
     return Fraction(max(1, round(rate)))
 
 
-def measure_rate(presentation_times: Sequence[timedelta]) -> Fraction | None:
-    """Return the frames a second at which frames with *presentation_times* came, or None of fewer than two."""
-    ordered = sorted(set(presentation_times))
+def measure_rate(times: Sequence[timedelta]) -> Fraction | None:
+    """Return the frames a second at which frames with *times* came, or None of fewer than two."""
+    ordered = sorted(set(times))
     if len(ordered) < 2:
         return None
     span = (ordered[-1] - ordered[0]) // timedelta(microseconds=1)

@@ -14,6 +14,7 @@ MAX_SEGMENT_BYTES = 64 * 2**20
 
 _PACKET_BYTES = 188
 _SYNC_BYTE = 0x47
+_UNIT_START = 0x40  # payload_unit_start_indicator, in the second byte
 _TICKS_PER_SECOND = 90_000  # ISO/IEC 13818-1, 2.4.3.7: PTS and DTS
 _TIMESTAMP_WRAP = 2**33
 # FFmpeg's, which it states in the program map table.
@@ -70,12 +71,19 @@ class SegmentCutter:
         data = self._pending + data
         whole = len(data) - len(data) % _PACKET_BYTES
         self._pending = data[whole:]
+        kept = 0
         for offset in range(0, whole, _PACKET_BYTES):
             if data[offset] != _SYNC_BYTE:
                 raise InvalidTransportStream("a packet does not start with the sync byte")
-            segment = self._take(data[offset : offset + _PACKET_BYTES])
+            # Within a unit there is nothing to decide, once all sound is admitted.
+            if self._audio_admitted and not data[offset + 1] & _UNIT_START:
+                continue
+            self._keep(data[kept:offset])
+            kept = offset + _PACKET_BYTES
+            segment = self._take(data[offset:kept])
             if segment is not None:
                 yield segment
+        self._keep(data[kept:whole])
 
     def finish(self) -> MediaSegment | None:
         """Return the last segment, with its true duration; None if there is none."""
@@ -86,7 +94,7 @@ class SegmentCutter:
 
     def _take(self, packet: bytes) -> MediaSegment | None:
         pid = (packet[1] & 0x1F) << 8 | packet[2]
-        starts_unit = packet[1] & 0x40
+        starts_unit = bool(packet[1] & _UNIT_START)
         segment = None
         if pid in _TABLE_PIDS:
             if self._tables_at is None:
@@ -94,14 +102,16 @@ class SegmentCutter:
         else:
             if starts_unit and pid == _VIDEO_PID:
                 segment = self._begin_picture(packet)
-            elif pid == _AUDIO_PID and not self._admit_audio(packet, starts_unit=bool(starts_unit)):
+            elif pid == _AUDIO_PID and not self._admit_audio(packet, starts_unit=starts_unit):
                 return None
             self._tables_at = None
-        if self._index is not None or self._tables_at is not None:
-            self._segment += packet
+        self._keep(packet)
+        return segment
+
+    def _keep(self, packets: bytes) -> None:
+        self._segment += packets
         if len(self._segment) > MAX_SEGMENT_BYTES:
             raise InvalidTransportStream("a segment is larger than any legal one")
-        return segment
 
     def _begin_picture(self, packet: bytes) -> MediaSegment | None:
         presentation, decode = self._timestamps(packet)

@@ -46,11 +46,9 @@ class FlvWriter:
 
     def write(self, item: FeedItem) -> bytes:
         """Return *item* as a tag; raises UnwritableFrame."""
-        match item:
-            case CodecConfiguration():
-                return self._configuration(item)
-            case EncodedFrame():
-                return self._frame(item)
+        if isinstance(item, CodecConfiguration):
+            return self._configuration(item)
+        return self._frame(item)
 
     def _configuration(self, item: CodecConfiguration) -> bytes:
         # A configuration has no time of its own; it applies to what follows it.

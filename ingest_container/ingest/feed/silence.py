@@ -6,7 +6,6 @@ interleaves, would hold back pictures for sound that never comes.
 
 from collections.abc import Iterator
 from datetime import timedelta
-from fractions import Fraction
 
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, Track
 
@@ -42,31 +41,30 @@ class SilenceFiller:
 
     def __init__(self, *, sample_rate: int, channels: int, absent: bool) -> None:
         self._frame = silent_frame(channels)
-        self._step = Fraction(_SAMPLES_PER_FRAME, sample_rate)
+        self._frame_duration = timedelta(seconds=_SAMPLES_PER_FRAME) / sample_rate
         self._patience = timedelta(0) if absent else PATIENCE
-        self._heard_until: Fraction | None = None
+        self._heard_until: timedelta | None = None
 
     def admits(self, frame: EncodedFrame) -> bool:
         """Whether the audio *frame* is to be used: not where silence has already taken its place."""
-        start = _seconds(frame.decode_time)
-        if self._heard_until is not None and start < self._heard_until - self._step:
+        start = frame.decode_time
+        if self._heard_until is not None and start < self._heard_until - self._frame_duration:
             return False
-        self._heard_until = start + self._step
+        self._heard_until = start + self._frame_duration
         return True
 
     def fill(self, until: timedelta) -> Iterator[EncodedFrame]:
         """Yield the silence that is missing where the pictures have come to *until*."""
-        end = _seconds(until)
         if self._heard_until is None:
-            self._heard_until = end
-        if end - self._heard_until <= _seconds(self._patience):
+            self._heard_until = until
+        if until - self._heard_until <= self._patience:
             return
-        while self._heard_until <= end:
-            time = timedelta(microseconds=round(self._heard_until * 1_000_000))
+        while (time := self._heard_until) <= until:
+            # Rounded to microseconds each time: a part in fifty thousand, which the encoder's clock corrects.
+            self._heard_until = time + self._frame_duration
             yield EncodedFrame(
                 track=Track.AUDIO, decode_time=time, presentation_time=time, keyframe=True, data=self._frame
             )
-            self._heard_until += self._step
 
 
 def silent_frame(channels: int) -> bytes:
@@ -84,7 +82,3 @@ def silent_frame(channels: int) -> bytes:
     value, size = (value << 3) | _END, size + 3
     padding = -size % 8
     return (value << padding).to_bytes((size + padding) // 8)
-
-
-def _seconds(time: timedelta) -> Fraction:
-    return Fraction(time // timedelta(microseconds=1), 1_000_000)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from local_cloud.storage.errors import InvalidRequest
 from local_cloud.storage.resources import Json
 
-MAX_FIELDS_LENGTH: Final = 1_000  # all fields of an object are less; it also bounds how deep a selection nests
+MAX_FIELDS_LENGTH: Final = 400  # a selection of all fields is less; it also bounds the depth
 _NAME: Final = re.compile(r"[^,()/]+")
 _Selection = dict[str, "_Selection"]
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
+import requests
+
 from tools.auditor import MediaFacts, ObjectGeneration, audit
 from tools.auditor.collect import collect, probe_segments
 from tools.auditor.history import StreamHistory, read_histories
@@ -16,15 +18,19 @@ _EXAMPLES = 10
 
 
 def main(arguments: list[str]) -> int:
-    """Print a summary and what was violated; return 1 if anything was."""
+    """Print a summary and what was violated; return 1 if anything was, 2 if the journal cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m tools.auditor", description=__doc__)
     parser.add_argument("url", help="the local cloud, such as http://127.0.0.1:8080")
     parser.add_argument("bucket", help="the media bucket")
     parser.add_argument("stream", nargs="?", help="one stream; all of them if none is given")
     parser.add_argument("--no-media", action="store_true", help="do not look into the segments")
     options = parser.parse_args(arguments)
-    journal = collect(options.url, options.bucket, stream=options.stream)
-    media = {} if options.no_media else probe_segments(options.url, journal)
+    try:
+        journal = collect(options.url, options.bucket, stream=options.stream)
+        media = {} if options.no_media else probe_segments(options.url, journal)
+    except requests.RequestException as error:
+        print(f"auditor: {error}", file=sys.stderr)
+        return 2
     histories, _ = read_histories(journal)
     for history in histories:
         print(summary(history, media))

@@ -72,13 +72,13 @@ def test_a_package_that_is_cut_short_is_refused() -> None:
 
 def test_a_file_that_pages_would_refuse_is_refused() -> None:
     tarball = packed(b"var Hls = 2;")
-    with pytest.raises(get_hls_js.Refused, match="hls.min.js has sha384-"):
+    with pytest.raises(get_hls_js.Refused, match="has sha384-"):
         get_hls_js.file_in(tarball, pinned(tarball))
 
 
 @pytest.mark.parametrize("tarball", [packed(CONTENT, name="package/dist/other.js"), b"not a tarball", b""])
 def test_a_package_without_the_file_is_refused(tarball: bytes) -> None:
-    with pytest.raises(get_hls_js.Refused, match="holds no package/dist/hls.min.js"):
+    with pytest.raises(get_hls_js.Refused, match="holds no package/dist"):
         get_hls_js.file_in(tarball, pinned(tarball))
 
 

@@ -31,7 +31,6 @@ from ingest.protocols.rtmp.messages import (
 )
 from ingest.protocols.rtmp.metadata import read_metadata
 from ingest.protocols.rtmp.publishing import SourceMetadata, StreamKey
-from ingest.protocols.rtmp.timestamps import TimestampUnwrapper
 
 APPLICATION: Final = "live"
 """The address is rtmp://host/live/{stream-key}."""
@@ -90,7 +89,6 @@ class ServerConnection:
         self._reader = ChunkReader(limits)
         self._writer = ChunkWriter()
         self._flv = FlvReader()
-        self._clock = TimestampUnwrapper()
         self._aggregated: Iterator[Message] = iter(())
         self._output = bytearray()
         self._received_bytes = 0
@@ -205,13 +203,13 @@ class ServerConnection:
             case SetPeerBandwidth(size=size):
                 self._announce_window(size)
             case Ignored():
-                pass
+                return None
         return None
 
     def _flv_item(self, read: Callable[[Octets, int], FeedItem | None], message: Message) -> FeedItem | None:
         self._require_publishing()
         try:
-            return read(message.body, self._clock.unwrap(message.timestamp))
+            return read(message.body, message.timestamp)
         except Refusal as refusal:
             self.close(refusal.code, refusal.description)
             raise
@@ -281,8 +279,7 @@ class ServerConnection:
 
     def _agree(self, command: Command) -> None:
         """Answer a command of Flash's that has no meaning here but is waited for."""
-        if command.transaction:
-            self._answer(command, None)
+        self._answer(command, None)
 
     def _reject_call(self, command: Command) -> None:
         if command.transaction and self.stage is not Stage.CONNECTING:

@@ -10,6 +10,7 @@ from typing import Final
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 from ingest.protocols.rtmp.amf0 import Octets
 from ingest.protocols.rtmp.errors import ProtocolError, UnsupportedCodec
+from ingest.protocols.rtmp.timestamps import TimestampUnwrapper
 
 _AVC: Final = 7
 _AAC: Final = 10
@@ -76,15 +77,18 @@ class FlvReader:
 
     A track's frames come after its `CodecConfiguration`, which comes again only when it changed. What holds
     no frame (an empty body, the end of a sequence, a frame before its configuration) gives nothing.
+
+    Times are unwrapped from frames only: encoders send the rest at zero, wherever their clock is.
     """
 
-    __slots__ = ("_configurations",)
+    __slots__ = ("_clock", "_configurations")
 
     def __init__(self) -> None:
+        self._clock = TimestampUnwrapper()
         self._configurations: dict[Track, CodecConfiguration] = {}
 
-    def video(self, body: Octets, time: int) -> FeedItem | None:
-        """Return the item in the body of a video message that is to be decoded at *time* milliseconds.
+    def video(self, body: Octets, timestamp: int) -> FeedItem | None:
+        """Return the item in the *body* of a video message with that *timestamp*.
 
         Raises:
             UnsupportedCodec: it is not H.264.
@@ -109,13 +113,13 @@ class FlvReader:
         return self._frame(
             Track.VIDEO,
             payload,
-            decode_time=time,
-            presentation_time=time + composition_time,
+            timestamp=timestamp,
+            composition_time=composition_time,
             keyframe=frame_type == _KEYFRAME,
         )
 
-    def audio(self, body: Octets, time: int) -> FeedItem | None:
-        """Return the item in the body of an audio message at *time* milliseconds.
+    def audio(self, body: Octets, timestamp: int) -> FeedItem | None:
+        """Return the item in the *body* of an audio message with that *timestamp*.
 
         Raises:
             UnsupportedCodec: it is not AAC.
@@ -132,7 +136,7 @@ class FlvReader:
             return self._configure(AudioCodec.AAC, payload)
         if packet_type != _CODED_FRAMES:
             return None
-        return self._frame(Track.AUDIO, payload, decode_time=time, presentation_time=time, keyframe=True)
+        return self._frame(Track.AUDIO, payload, timestamp=timestamp, composition_time=0, keyframe=True)
 
     def _configure(self, codec: VideoCodec | AudioCodec, payload: memoryview) -> CodecConfiguration | None:
         configuration = CodecConfiguration(codec=codec, data=bytes(payload))
@@ -149,16 +153,17 @@ class FlvReader:
         track: Track,
         payload: memoryview,
         *,
-        decode_time: int,
-        presentation_time: int,
+        timestamp: int,
+        composition_time: int,
         keyframe: bool,
     ) -> EncodedFrame | None:
         if not payload or track not in self._configurations:
             return None
+        decode_time = self._clock.unwrap(timestamp)
         return EncodedFrame(
             track=track,
             decode_time=timedelta(milliseconds=decode_time),
-            presentation_time=timedelta(milliseconds=presentation_time),
+            presentation_time=timedelta(milliseconds=decode_time + composition_time),
             keyframe=keyframe,
             data=bytes(payload),
         )

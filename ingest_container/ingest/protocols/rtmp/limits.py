@@ -24,15 +24,15 @@ class RtmpLimits:
     acknowledgement_seconds: float = 0.05
     """Of silence after which a publisher that is ahead of real time is taken to wait for an acknowledgement."""
 
-    ahead_seconds: float = 1.0
+    ahead_seconds: float = 0.25
     """Of media before its time, from which on a publisher is ahead; bursts in real time stay below."""
 
     write_seconds: float = 5.0
     """For a peer to take what it is sent, a few hundred bytes; it fills the kernel's buffers before."""
 
-    linger_seconds: float = 2.0
+    linger_seconds: float = 5.0
     """For a peer to read its refusal and to close: a socket closed with unread input is reset, and a reset
-    destroys the refusal on its way."""
+    destroys the refusal on its way. FFmpeg looks for one when it sends, and encoders begin slowly."""
 
     shutdown_seconds: float = 10.0
     """For all sessions to close when the server does; what a container gets between SIGTERM and SIGKILL."""
@@ -75,7 +75,7 @@ class RtmpLimits:
     """Of an encoder's name, which goes to logs and to the API."""
 
     read_bytes: int = 64 * KIBIBYTE
-    """Read from a socket at once, and so the most that waits unparsed while a publish is being authorised."""
+    """Read from a socket at once. Twice as much is the most that waits while a session or the handler does."""
 
     write_bytes: int = 64 * KIBIBYTE
     """Of answers to what came in one read: a flood of pings or calls, not an encoder, has more."""

@@ -20,6 +20,7 @@ from ingest.protocols.rtmp.publishing import (
     PublishSession,
     SourceMetadata,
 )
+from ingest.protocols.rtmp.socket_reader import DeadlinePassed, SocketReader
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,6 @@ class _CloseRequest:
     reason: CloseReason
 
 
-class _PeerTimedOut(Exception):
-    """The peer did not do what its stage demands in time."""
-
-
 class Publisher:
     """Serves one connection with `run`; is the `PublisherConnection` of its session."""
 
@@ -52,6 +49,7 @@ class Publisher:
         """Take over *connected*, which does not block."""
         self.peer_address = peer_address
         self._socket = connected
+        self._reader = SocketReader(connected, piece_bytes=limits.read_bytes)
         self._handler = handler
         self._limits = limits
         self._connection = ServerConnection(limits=limits, random=os.urandom(RANDOM_BYTES))
@@ -90,6 +88,7 @@ class Publisher:
                 if ending.reason is not CloseReason.DISCONNECTED:
                     await self._linger()
             finally:
+                self._reader.close()
                 self._socket.close()
 
     async def _serve(self) -> _Ending:
@@ -107,7 +106,7 @@ class Publisher:
         except ProtocolError as error:
             self._connection.fail(error.description)
             return _Ending(CloseReason.PROTOCOL_ERROR, error.description)
-        except _PeerTimedOut:
+        except DeadlinePassed:
             return _Ending(CloseReason.TIMED_OUT, self._connection.time_out())
         except OSError:
             # A TimeoutError is one too: that of the interrupt, or the kernel's for a peer that is gone.
@@ -134,8 +133,6 @@ class Publisher:
             if self._connection.acknowledgement_due and not self._is_ahead():
                 self._connection.acknowledge()
             await self._send()
-            # A socket that always has more to read would otherwise never let another task run.
-            await asyncio.sleep(0)
             if requested := self._end_as_requested():
                 return requested
 
@@ -150,21 +147,18 @@ class Publisher:
             media_time = self._last_decode_time - self._first_decode_time
             if media_time.total_seconds() > elapsed + self._limits.ahead_seconds:
                 return True
-        try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK))
-        except OSError:
-            return False
+        return self._reader.has_more
 
     async def _receive(self) -> bytes:
         """Return what the peer sent next; b"" when it has ended."""
         deadline = self._deadline
         if self._connection.acknowledgement_due:
             silence = self._loop.time() + self._limits.acknowledgement_seconds
-            with suppress(_PeerTimedOut):
-                return await self._receive_until(min(silence, deadline))
+            with suppress(DeadlinePassed):
+                return await self._reader.read(min(silence, deadline))
             self._connection.acknowledge()
             await self._send()
-        return await self._receive_until(deadline)
+        return await self._reader.read(deadline)
 
     @property
     def _deadline(self) -> float:
@@ -177,19 +171,6 @@ class Publisher:
             case _:
                 return self._publish_deadline
 
-    async def _receive_until(self, deadline: float) -> bytes:
-        if self._loop.time() >= deadline:
-            # A peer that always has bytes ready never lets the time-out below come to pass.
-            raise _PeerTimedOut
-        scope = asyncio.timeout_at(deadline)
-        try:
-            async with scope:
-                return await self._loop.sock_recv(self._socket, self._limits.read_bytes)
-        except TimeoutError:
-            if scope.expired():
-                raise _PeerTimedOut from None
-            raise
-
     @property
     def _publish_deadline(self) -> float:
         return self._accepted_at + self._limits.publish_seconds
@@ -198,7 +179,7 @@ class Publisher:
         """Carry *event* to the handler or the session; return how the connection ends if that failed."""
         try:
             await self._dispatch(event)
-        except (Refusal, _PeerTimedOut):
+        except (Refusal, DeadlinePassed):
             raise
         except Exception:
             # Whatever goes wrong behind this connection must not end the others.
@@ -245,7 +226,7 @@ class Publisher:
                 self._session = await self._handler.authorize(request)
         except TimeoutError:
             if scope.expired():
-                raise _PeerTimedOut from None
+                raise DeadlinePassed from None
             raise
         self._last_frame_at = self._loop.time()
         self._connection.accept_publish()
@@ -274,12 +255,10 @@ class Publisher:
 
     async def _linger(self) -> None:
         """Wait until the peer has read the last answer and closed: see `RtmpLimits.linger_seconds`."""
-        with suppress(OSError):
-            async with asyncio.timeout(self._limits.linger_seconds):
-                while True:
-                    if not await self._loop.sock_recv(self._socket, self._limits.read_bytes):
-                        return
-                    await asyncio.sleep(0)
+        deadline = self._loop.time() + self._limits.linger_seconds
+        with suppress(OSError, DeadlinePassed):
+            while await self._reader.read(deadline):
+                pass
 
     async def _close_session(self, ending: _Ending) -> None:
         logger.info(

@@ -21,7 +21,7 @@ _ACCEPT_RETRY_SECONDS: Final = 0.5
 class RtmpServer:
     """Takes publishers in and hands what they send to the sessions that *handler* opens for them.
 
-    Each connection is one task, which holds no buffer while it waits; *limits* bound all of it.
+    Each connection is one task, which holds no buffer while its peer is silent; *limits* bound all of it.
     """
 
     def __init__(self, handler: PublishHandler, limits: RtmpLimits = DEFAULT_LIMITS) -> None:

@@ -4,17 +4,18 @@ from typing import Final
 
 _MODULUS: Final = 1 << 32
 _HALF: Final = 1 << 31
-_SHORT_MODULUS: Final = 1 << 24
+_SHORT_MODULI: Final = (1 << 24, 1 << 31)
+"""Where senders wrap that know no extended timestamps, and those that keep FLV's sign clear, as FFmpeg does."""
 _SHORT_WRAP_MARGIN: Final = 10_000
-"""How close to 2^24 ms a jump is when it is taken for the wrap of a sender that does not know extended
-timestamps. Wider than the gaps between frames and tracks, far narrower than any chance."""
+"""How close to one of those a jump is, in milliseconds, when it is taken for a wrap: wider than the gaps
+between frames and tracks, far narrower than chance."""
 
 
 class TimestampUnwrapper:
     """One sender's clock, shared by its tracks.
 
     Each counter is taken as the nearest time to the one before, forwards or backwards: an interleaved track
-    may lie behind, and 2^31 and 2^32 (24.8 and 49.7 days) are nothing special. Nor is 2^24 (4.66 hours).
+    may lie behind, and the wrap at 2^32 (49.7 days) is nothing special, nor at 2^31 and 2^24 (4.66 hours).
     """
 
     __slots__ = ("_counter", "_time")
@@ -29,10 +30,14 @@ class TimestampUnwrapper:
             self._time = counter
         else:
             step = (counter - self._counter + _HALF) % _MODULUS - _HALF
-            if abs(step + _SHORT_MODULUS) <= _SHORT_WRAP_MARGIN:
-                step += _SHORT_MODULUS
-            elif abs(step - _SHORT_MODULUS) <= _SHORT_WRAP_MARGIN:
-                step -= _SHORT_MODULUS
-            self._time += step
+            self._time += _without_short_wrap(step)
         self._counter = counter
         return self._time
+
+
+def _without_short_wrap(step: int) -> int:
+    for modulus in _SHORT_MODULI:
+        for unwrapped in (step + modulus, step - modulus):
+            if abs(unwrapped) <= _SHORT_WRAP_MARGIN:
+                return unwrapped
+    return step

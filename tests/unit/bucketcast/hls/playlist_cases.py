@@ -270,9 +270,7 @@ MALFORMED: tuple[MalformedCase, ...] = (
     MalformedCase(name="byte order mark", text="\ufeff#EXTM3U\n", line=1, remedy="#EXTM3U"),
     MalformedCase(name="cut off in the first line", text="#EXTM3U", line=1, remedy="line feed"),
     MalformedCase(name="cut off", text=_media("#EXTINF:2.0,", "a.t")[:-1], line=5, remedy="line feed"),
-    MalformedCase(
-        name="control character", text=_media("#EXT-X-A:\x07"), line=4, remedy="control characters"
-    ),
+    MalformedCase(name="control character", text=_media("#EXT-X-A:\x07"), line=4, remedy="control characters"),
     MalformedCase(name="lone carriage return", text=_media("#a\rb"), line=4, remedy="control characters"),
     MalformedCase(name="half a surrogate pair", text=_media("#\ud800"), line=4, remedy="control characters"),
     MalformedCase(name="decomposed umlaut", text=_media("# a\u0308"), line=4, remedy="NFC"),
@@ -281,26 +279,18 @@ MALFORMED: tuple[MalformedCase, ...] = (
     MalformedCase(
         name="space after a tag", text=_media("#EXT-X-ENDLIST "), line=4, remedy="leave out the space"
     ),
-    MalformedCase(
-        name="value without need", text=_media("#EXT-X-ENDLIST:1"), line=4, remedy="takes no value"
-    ),
+    MalformedCase(name="value without need", text=_media("#EXT-X-ENDLIST:1"), line=4, remedy="takes no value"),
     MalformedCase(name="byte range", text=_media("#EXT-X-BYTERANGE:1@2"), line=4, remedy="leave it out"),
     MalformedCase(
         name="initialization section", text=_media('#EXT-X-MAP:URI="a"'), line=4, remedy="leave it out"
     ),
     MalformedCase(name="EXTM3U twice", text="#EXTM3U\n#EXTM3U\n", line=2, remedy="once: it stands in line 1"),
     MalformedCase(name="version twice", text=_media("#EXT-X-VERSION:6"), line=4, remedy="once"),
-    MalformedCase(
-        name="target duration twice", text=_media("#EXT-X-TARGETDURATION:2"), line=4, remedy="once"
-    ),
+    MalformedCase(name="target duration twice", text=_media("#EXT-X-TARGETDURATION:2"), line=4, remedy="once"),
     MalformedCase(name="end twice", text=_media("#EXT-X-ENDLIST", "#EXT-X-ENDLIST"), line=5, remedy="once"),
-    MalformedCase(
-        name="version 0", text="#EXTM3U\n#EXT-X-VERSION:0\n", line=2, remedy="version from 1 to 13"
-    ),
+    MalformedCase(name="version 0", text="#EXTM3U\n#EXT-X-VERSION:0\n", line=2, remedy="version from 1 to 13"),
     MalformedCase(name="version 14", text="#EXTM3U\n#EXT-X-VERSION:14\n", line=2, remedy="from 1 to 13"),
-    MalformedCase(
-        name="version in words", text="#EXTM3U\n#EXT-X-VERSION:six\n", line=2, remedy="whole number"
-    ),
+    MalformedCase(name="version in words", text="#EXTM3U\n#EXT-X-VERSION:six\n", line=2, remedy="whole number"),
     MalformedCase(
         name="both kinds",
         text=_media("#EXT-X-STREAM-INF:BANDWIDTH=1", "low.m3u8"),
@@ -362,12 +352,8 @@ MALFORMED: tuple[MalformedCase, ...] = (
     MalformedCase(
         name="no comma", text=_media("#EXTINF:2.0", "a.ts"), line=4, remedy="comma after the duration"
     ),
-    MalformedCase(
-        name="negative duration", text=_media("#EXTINF:-1,", "a.ts"), line=4, remedy="at most 6 dec"
-    ),
-    MalformedCase(
-        name="seven decimals", text=_media("#EXTINF:1.0000001,", "a.ts"), line=4, remedy="at most 6"
-    ),
+    MalformedCase(name="negative duration", text=_media("#EXTINF:-1,", "a.ts"), line=4, remedy="at most 6 dec"),
+    MalformedCase(name="seven decimals", text=_media("#EXTINF:1.0000001,", "a.ts"), line=4, remedy="at most 6"),
     MalformedCase(name="endless", text=_media("#EXTINF:99999999999,", "a.ts"), line=4, remedy="as in 2.002"),
     MalformedCase(
         name="segment longer than the target duration",
@@ -425,9 +411,7 @@ MALFORMED: tuple[MalformedCase, ...] = (
         name="space in attributes", text=_stream_inf("BANDWIDTH=1, A=2"), line=2, remedy="without spaces"
     ),
     MalformedCase(name="attribute twice", text=_stream_inf("BANDWIDTH=1,BANDWIDTH=1"), line=2, remedy="once"),
-    MalformedCase(
-        name="no bandwidth", text=_stream_inf("RESOLUTION=1x1"), line=2, remedy="add the BANDWIDTH"
-    ),
+    MalformedCase(name="no bandwidth", text=_stream_inf("RESOLUTION=1x1"), line=2, remedy="add the BANDWIDTH"),
     MalformedCase(name="bandwidth in Mb/s", text=_stream_inf("BANDWIDTH=1.5"), line=2, remedy="whole number"),
     MalformedCase(
         name="bare codecs", text=_stream_inf("BANDWIDTH=1,CODECS=avc1"), line=2, remedy="double quotes"

@@ -11,6 +11,7 @@ from local_cloud.firestore.documents import (
     parse_reference,
 )
 from local_cloud.firestore.errors import InvalidArgument
+from local_cloud.firestore.values import Fields
 
 ROOT = "projects/p/databases/(default)/documents"
 
@@ -62,5 +63,5 @@ def test_a_reference_may_have_the_reserved_ids_that_bound_a_range() -> None:
 def test_the_size_of_a_document_is_that_of_the_documentation() -> None:
     """The example of .../docs/firestore/storage-size: name 44, fields 71, and 32 more."""
     name = parse_document(f"{ROOT}/users/jeff/tasks/my_task_id")
-    fields = {"type": "Personal", "done": False, "priority": 1, "description": "Learn Cloud Firestore"}
+    fields: Fields = {"type": "Personal", "done": False, "priority": 1, "description": "Learn Cloud Firestore"}
     assert document_size(name, fields) == 44 + 71 + 32

@@ -1,7 +1,10 @@
 """A query answers what a naive filter, sort and cut of all documents answers."""
 
+import operator
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cmp_to_key
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -65,81 +68,71 @@ orders = st.lists(
     max_size=2,
     unique_by=lambda order: order.path,
 )
-NAIVE = {
-    Operator.LESS_THAN: lambda value, bound: value < bound,
-    Operator.LESS_THAN_OR_EQUAL: lambda value, bound: value <= bound,
-    Operator.GREATER_THAN: lambda value, bound: value > bound,
-    Operator.GREATER_THAN_OR_EQUAL: lambda value, bound: value >= bound,
-    Operator.EQUAL: lambda value, bound: value == bound,
+NAIVE: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.LESS_THAN: operator.lt,
+    Operator.LESS_THAN_OR_EQUAL: operator.le,
+    Operator.GREATER_THAN: operator.gt,
+    Operator.GREATER_THAN_OR_EQUAL: operator.ge,
+    Operator.EQUAL: operator.eq,
 }
+
+
+def naive_value(one: Document, order: Order) -> Any:
+    return one.name if order.path == NAME else one.fields.get(order.path[0])
+
+
+def naive_compare(query: Query, one: Document, values: Sequence[Any]) -> int:
+    """Compare *one* with a document of *values*, as far as they go."""
+    for order, value in zip(query.sort, values, strict=False):
+        held = naive_value(one, order)
+        if held != value:
+            return (1 if held > value else -1) * (-1 if order.descending else 1)
+    return 0
+
+
+def naive_finds(query: Query, one: Document) -> bool:
+    start, end, where = query.start, query.end, query.where
+    if isinstance(where, FieldFilter):
+        value = one.fields.get(where.path[0])
+        if value is None or not NAIVE[where.operator](value, where.value):
+            return False
+    if any(naive_value(one, order) is None for order in query.sort):
+        return False
+    after_start = start is None or naive_compare(query, one, start.values) >= (0 if start.before else 1)
+    return after_start and (end is None or naive_compare(query, one, end.values) <= (-1 if end.before else 0))
 
 
 def naive(query: Query, stored: list[Document]) -> list[Document]:
     """Answer *query*, whose one filter is of NAIVE, the slow and plain way."""
 
     def compare(one: Document, other: Document) -> int:
-        for order in query.sort:
-            left, right = (one.name, other.name)
-            if order.path != NAME:
-                (left, right) = (one.fields[order.path[0]], other.fields[order.path[0]])  # type: ignore[assignment]
-            if left != right:
-                return (1 if left > right else -1) * (-1 if order.descending else 1)
-        return 0
+        return naive_compare(query, one, [naive_value(other, order) for order in query.sort])
 
-    def beyond(one: Document, cursor: Cursor) -> int:
-        for order, value in zip(query.sort, cursor.values, strict=False):
-            held = one.fields[order.path[0]]
-            if held != value:
-                return (1 if held > value else -1) * (-1 if order.descending else 1)  # type: ignore[operator]
-        return 0
-
-    found = [
-        one for one in stored if all(order.path == NAME or order.path[0] in one.fields for order in query.sort)
-    ]
-    if isinstance(query.where, FieldFilter):
-        test, (field,), bound = NAIVE[query.where.operator], query.where.path, query.where.value
-        found = [one for one in found if field in one.fields and test(one.fields[field], bound)]
-    if query.start is not None:
-        start = query.start
-        found = [one for one in found if beyond(one, start) >= (0 if start.before else 1)]
-    if query.end is not None:
-        end = query.end
-        found = [one for one in found if beyond(one, end) <= (-1 if end.before else 0)]
-    found.sort(key=cmp_to_key(compare))
-    found = found[query.offset :]
-    return found if query.limit is None else found[: query.limit]
+    found = sorted((one for one in stored if naive_finds(query, one)), key=cmp_to_key(compare))
+    return found[query.offset :] if query.limit is None else found[query.offset :][: query.limit]
 
 
-@given(
-    documents,
-    st.none() | ranges,
-    orders,
-    st.none() | st.tuples(st.booleans(), numbers),
-    st.none() | st.tuples(st.booleans(), numbers, numbers),
-    st.integers(0, 3),
-    st.none() | st.integers(0, 4),
-)
-def test_a_query_answers_what_a_naive_filter_and_sort_does(
-    stored: list[Document],
-    where: tuple[Operator, Value] | None,
-    order_by: list[Order],
-    start: tuple[bool, Value] | None,
-    end: tuple[bool, Value, Value] | None,
-    offset: int,
-    limit: int | None,
-) -> None:
-    bounds = len(order_by)
-    query = Query(
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    order_by = tuple(draw(orders))
+    where = draw(st.none() | ranges)
+    values = st.lists(numbers, max_size=len(order_by)).map(tuple)
+    cursors = st.none() | st.builds(Cursor, values=values, before=st.booleans())
+    return Query(
         parent=ROOT,
         collection="c",
         where=None if where is None else condition(*where),
-        order_by=tuple(order_by),
-        start=None if start is None else Cursor(before=start[0], values=start[1:][:bounds]),
-        end=None if end is None else Cursor(before=end[0], values=end[1:][:bounds]),
-        offset=offset,
-        limit=limit,
+        order_by=order_by,
+        start=draw(cursors),
+        end=draw(cursors),
+        offset=draw(st.integers(0, 3)),
+        limit=draw(st.none() | st.integers(0, 4)),
     )
-    assert run(query, stored) == naive(query, stored)
+
+
+@given(queries(), documents)
+def test_a_query_answers_what_a_naive_filter_and_sort_does(asked: Query, stored: list[Document]) -> None:
+    assert run(asked, stored) == naive(asked, stored)
 
 
 @given(documents, ranges, ranges)
@@ -225,7 +218,7 @@ FIVE = condition(Operator.IN, tuple(range(5)))
     [
         lambda: query(limit=-1),
         lambda: query(offset=-1),
-        lambda: every(),
+        every,
         lambda: condition(Operator.IN, ()),
         lambda: condition(Operator.IN, 1),
         lambda: condition(Operator.IN, tuple(range(31))),

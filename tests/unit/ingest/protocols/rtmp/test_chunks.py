@@ -71,7 +71,11 @@ def test_what_is_written_is_read_however_it_is_cut(
 
 
 @given(st.lists(TIMESTAMPS, min_size=1, max_size=8), st.booleans(), st.integers(1, 5))
-def test_extended_timestamps_are_read_repeated_or_not(timestamps: list[int], repeated: bool, cut: int) -> None:
+def test_extended_timestamps_are_read_repeated_or_not(
+    timestamps: list[int],
+    repeated: bool,  # noqa: FBT001 (hypothesis passes it by name)
+    cut: int,
+) -> None:
     """FFmpeg and OBS repeat the extended timestamp in chunks of type 3; old librtmp senders do not."""
     writer = ChunkWriter(repeat_extended_timestamp=repeated)
     messages = [_message(b"\xaa\xab" * 150, timestamp=timestamp) for timestamp in timestamps]

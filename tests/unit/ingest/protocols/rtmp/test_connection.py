@@ -16,6 +16,7 @@ from ingest.protocols.rtmp.handshake import PACKET_BYTES, RANDOM_BYTES
 from ingest.protocols.rtmp.limits import RtmpLimits
 from ingest.protocols.rtmp.messages import Command, UserControlType
 from ingest.protocols.rtmp.publishing import SourceMetadata, StreamKey
+from tools.rtmp_client import recorded_publication
 
 LIMITS = RtmpLimits()
 AVC = bytes.fromhex("0142c01effe10000")
@@ -384,30 +385,7 @@ def _run(connection: ServerConnection, pieces: Iterable[bytes]) -> None:
         assert len(connection.data_to_send()) < 2 * LIMITS.write_bytes
 
 
-def _recording() -> bytes:
-    """A whole publication as it goes over the wire."""
-    writer = ChunkWriter()
-    frame = b"\x27\x01\0\0\0" + bytes(300)
-    sent = [
-        messages.set_chunk_size(512),
-        messages.command("connect", 1, {"app": "live", "tcUrl": "rtmp://host/live"}),
-        messages.window_acknowledgement_size(2_000),
-        messages.command("releaseStream", 2, None, "key"),
-        messages.command("createStream", 4, None),
-        messages.command("publish", 5, None, "key", "live", stream_id=1),
-        messages.data("@setDataFrame", "onMetaData", EcmaArray(width=640.0), stream_id=1),
-        media(9, AVC_HEADER),
-        media(8, b"\xaf\x00\x12\x10"),
-        *[media(9, frame, 0xFFFFF0 + 40 * number) for number in range(10)],
-        *[media(8, b"\xaf\x01" + bytes(20), 23 * number) for number in range(10)],
-        messages.user_control(UserControlType.PING_REQUEST, bytes(4)),
-        messages.command("deleteStream", 7, None, 1.0),
-    ]
-    chunks = [writer.write(message, 3 if message.type_id == 20 else 2 + message.type_id) for message in sent]
-    return b"\x03" + bytes(2 * PACKET_BYTES) + b"".join(chunks)
-
-
-RECORDING = _recording()
+RECORDING = recorded_publication("key")
 
 
 def test_recording_is_a_whole_publication() -> None:

@@ -88,6 +88,16 @@ def test_audio_without_sound_gives_nothing(body: str) -> None:
     assert _ready().audio(_octets(body), 0) is None
 
 
+def test_clock_is_that_of_the_frames() -> None:
+    """FFmpeg sends its headers at zero: a clock that begins before the wrap at 24 bits has not just wrapped."""
+    reader = _ready()
+    first, wrapped = (reader.audio(_octets("af01 aa"), timestamp) for timestamp in ((1 << 24) - 20, 3))
+    assert isinstance(first, EncodedFrame)
+    assert isinstance(wrapped, EncodedFrame)
+    assert first.decode_time == timedelta(milliseconds=(1 << 24) - 20)
+    assert wrapped.decode_time - first.decode_time == timedelta(milliseconds=23)
+
+
 def test_frame_before_its_configuration_gives_nothing() -> None:
     reader = FlvReader()
     assert reader.video(_octets("1701000000 aa"), 0) is None

@@ -23,13 +23,14 @@ def test_times_go_on_through_every_wrap_of_the_counter(start: int, steps: list[i
     assert _unwrap([time % (1 << 32) for time in times]) == times
 
 
-@given(st.integers((1 << 24) - 5_000, (1 << 24) - 1), st.lists(st.integers(-500, 2_000), max_size=20))
-def test_times_go_on_when_a_sender_wraps_at_24_bits(start: int, steps: list[int]) -> None:
-    """4.66 hours, and tracks that are interleaved around the wrap."""
-    times = [start]
+@pytest.mark.parametrize("modulus", [1 << 24, 1 << 31])
+@given(before=st.integers(1, 5_000), steps=st.lists(st.integers(-500, 2_000), max_size=20))
+def test_times_go_on_when_a_sender_wraps_early(modulus: int, before: int, steps: list[int]) -> None:
+    """At 24 bits without extended timestamps, at 31 bits as FFmpeg does; tracks are interleaved around it."""
+    times = [modulus - before]
     for step in steps:
         times.append(times[-1] + step)
-    assert _unwrap([time % (1 << 24) for time in times]) == times
+    assert _unwrap([time % modulus for time in times]) == times
 
 
 @pytest.mark.parametrize("wrap", [1 << 24, 1 << 31, 1 << 32])

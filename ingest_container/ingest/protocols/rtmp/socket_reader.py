@@ -1,0 +1,91 @@
+"""Reads a socket for one task, with no more system calls than reading takes."""
+
+import asyncio
+import socket
+
+
+class DeadlinePassed(Exception):
+    """Nothing came before the deadline."""
+
+
+class SocketReader:
+    """Reads at most one piece ahead of the task that takes it, so that a task that waits stops the sender.
+
+    The loop watches the socket all the while; `loop.sock_recv` begins and ends that with every piece, which
+    doubles what a stream costs. A transport would end reading when writing fails; here both are apart.
+    """
+
+    def __init__(self, connected: socket.socket, *, piece_bytes: int) -> None:
+        """Read *connected*, which does not block, in pieces of at most *piece_bytes*."""
+        self._loop = asyncio.get_running_loop()
+        self._socket = connected
+        self._piece_bytes = piece_bytes
+        self._piece: bytes | None = None
+        self._error: OSError | None = None
+        self._watching = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something has come that was not read yet."""
+        if self._piece is not None:
+            return True
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    async def read(self, deadline: float) -> bytes:
+        """Return what came next, before *deadline* on the loop's clock; b"" when the peer has ended.
+
+        Raises:
+            DeadlinePassed: nothing came.
+            OSError: the connection is broken.
+        """
+        # Also with a piece at hand: a peer that always sends something must not outlive its deadline.
+        if self._loop.time() >= deadline:
+            raise DeadlinePassed
+        if self._piece is None and self._error is None:
+            await self._wait(deadline)
+        piece, self._piece = self._piece, None
+        if self._error is not None:
+            raise self._error
+        return piece or b""
+
+    def close(self) -> None:
+        """Stop watching; to be called before the socket is closed."""
+        if self._watching:
+            self._watching = False
+            self._loop.remove_reader(self._socket)
+
+    async def _wait(self, deadline: float) -> None:
+        if not self._watching:
+            self._watching = True
+            self._loop.add_reader(self._socket, self._on_readable)
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_at(deadline, self._on_deadline)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _on_readable(self) -> None:
+        if self._piece is not None:
+            # The task has not taken the last one: the kernel's buffer fills up, and the peer waits.
+            self.close()
+            return
+        try:
+            self._piece = self._socket.recv(self._piece_bytes)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._error = error
+        if not self._piece:
+            self.close()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _on_deadline(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(DeadlinePassed())

@@ -1,0 +1,262 @@
+"""The publisher, killed at any call of a port, refused at any write, or overtaken by another one at any moment."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pytest
+
+import playlist_history
+from bucketcast.errors import PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.handlers.publish import REVISION_KEY
+from bucketcast.ports import Bucket, StreamDocuments
+from bucketcast.stream.identifiers import SessionNumber
+from bucketcast.stream.timeline import TimelineSegment
+from stream_world import SLOTS, STREAM, A, B, World, uploaded
+
+Port = TypeVar("Port", bound=Bucket | StreamDocuments)
+
+
+class Killed(BaseException):
+    """The process of a publisher ends here; nothing of its own may catch it."""
+
+
+class Disturbance:
+    """Counts the calls of every port that it wraps, and does *disturb* at the one that is armed."""
+
+    def __init__(self, disturb: Callable[[str], None], *, after: bool = False) -> None:
+        self._disturb = disturb
+        self._after = after
+        self._countdown = -1
+        self.happened = 0
+
+    def arm(self, call: int) -> None:
+        """Disturb the call that comes after *call* others."""
+        self._countdown = call
+
+    def disarm(self) -> None:
+        """Disturb nothing more."""
+        self._countdown = -1
+
+    def around(self, port: Port) -> Port:
+        """*port*, disturbed."""
+        disturbance = self
+
+        class Disturbed:
+            def __getattr__(self, name: str) -> Any:
+                method = getattr(port, name)
+
+                def call(*args: Any, **keywords: Any) -> Any:
+                    if not disturbance.after:
+                        disturbance.count(name)
+                    answer = method(*args, **keywords)
+                    if disturbance.after:
+                        disturbance.count(name)
+                    return answer
+
+                return call
+
+        return Disturbed()  # type: ignore[return-value]
+
+    @property
+    def after(self) -> bool:
+        """Whether the call is done when it is disturbed."""
+        return self._after
+
+    def count(self, name: str) -> None:
+        """A call is made."""
+        self._countdown -= 1
+        if self._countdown == -1:
+            self.happened += 1
+            self._disturb(name)
+
+
+def kill(_name: str) -> None:
+    raise Killed
+
+
+def story(world: World) -> Iterator[None]:
+    """Let everything happen that makes a publisher work; at each pause it has something to do."""
+
+    def segments(count: int, lag: int = 0, gap: int = -1) -> list[TimelineSegment]:
+        return [
+            uploaded(
+                index,
+                SLOTS if index < count - lag else SLOTS[:1],
+                gaps=SLOTS[1:2] if index == gap else (),
+            )
+            for index in range(count)
+        ]
+
+    yield  # only the stream's state
+    first = world.claim(A)
+    world.report(first, A, segments(2))
+    yield  # the first segments
+    world.clock.advance(3)
+    world.report(first, A, segments(5, lag=2, gap=1))
+    yield  # a rung that lags
+    world.upload(first, uploaded(4, SLOTS[2:]))
+    second = world.claim_at_once(B)
+    world.clock.advance(10)
+    world.report(second, B, segments(3))
+    yield  # a tail to be filled, a seal, and the next session behind it
+    world.clock.advance(3)
+    world.report(second, B, segments(4), ended=True)
+    yield
+    world.clock.advance(3)
+    world.streams.end(STREAM)
+    third = world.claim_at_once(A)  # of the next broadcast; the encoder's name is free again
+    yield  # ENDLIST
+    world.clock.advance(3)
+    world.report(third, A, segments(2))
+    yield  # a new broadcast
+
+
+def undisturbed() -> World:
+    world = World()
+    for _ in story(world):
+        world.other_publisher.publish(STREAM)
+    return world
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_publisher_that_is_killed_at_any_call_and_runs_again_leaves_no_trace(*, after: bool) -> None:
+    """Before the call, or after it was done and before its answer arrived."""
+    expected = undisturbed().playlists()
+    call = killed = 0
+    while killed or call == 0:
+        disturbance = Disturbance(kill, after=after)
+        world = World(wrapped=disturbance.around, wrapped_documents=disturbance.around)
+        for _ in story(world):
+            disturbance.arm(call)
+            with suppress(Killed):
+                world.wake()
+            disturbance.disarm()
+            world.wake()
+        assert world.playlists() == expected, call
+        playlist_history.check(world.media)
+        killed, call = disturbance.happened, call + 1
+    assert call > 25
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_two_publishers_that_meet_at_any_call_publish_as_one_does(*, after: bool) -> None:
+    """The second one runs from beginning to end within the first; nobody runs after them."""
+    expected = undisturbed().playlists()
+    call = met = 0
+    while met or call == 0:
+        disturbance = Disturbance(lambda _: world.other_publisher.publish(STREAM), after=after)  # noqa: B023 - of this round
+        world = World(wrapped=disturbance.around, wrapped_documents=disturbance.around)
+        for _ in story(world):
+            disturbance.arm(call)
+            world.wake()
+            disturbance.disarm()
+        assert world.playlists() == expected, call
+        playlist_history.check(world.media)
+        met, call = disturbance.happened, call + 1
+    assert call > 25
+
+
+def test_a_publisher_that_is_overtaken_by_newer_segments_never_goes_back() -> None:
+    """Another encoder's report, and the publisher that it wakes, come in the middle of any call."""
+    call = met = 0
+    while met or call == 0:
+        world, session = World(), SessionNumber(1)
+
+        def newer(_: str) -> None:
+            world.clock.advance(0.3)  # noqa: B023 - the world of this round
+            world.report(session, B, [uploaded(index) for index in range(1, 5)])  # noqa: B023
+            world.other_publisher.publish(STREAM)  # noqa: B023
+
+        disturbance = Disturbance(newer)
+        world = World(wrapped=disturbance.around, wrapped_documents=disturbance.around)
+        world.wake()
+        world.claim(A)
+        world.report(session, A, [uploaded(0)])
+        world.wake()
+        world.report_later(session, A, [uploaded(0), uploaded(1)])
+        disturbance.arm(call)
+        world.wake()
+        if disturbance.happened:
+            assert world.playlist(SLOTS[0]).count("#EXTINF") == 5
+        playlist_history.check(world.media)
+        met, call = disturbance.happened, call + 1
+    assert call > 5
+
+
+@pytest.mark.parametrize("refusal", [TooManyWrites("429"), PreconditionFailed("412")])
+def test_a_write_that_is_refused_is_made_good(refusal: Exception) -> None:
+    """By waiting the second out, or by reading again what another wrote."""
+    expected = undisturbed().playlists()
+    call = refused = 0
+    while refused or call == 0:
+        disturbance = Disturbance(lambda name: _refuse(name, refusal))
+
+        def writes_only(port: Bucket, disturbance: Disturbance = disturbance) -> Bucket:
+            return _OnlyPlaylists(port, disturbance)
+
+        world = World(wrapped=writes_only)
+        for _ in story(world):
+            disturbance.arm(call)
+            world.wake()
+            disturbance.disarm()
+        assert world.playlists() == expected, call
+        refused, call = disturbance.happened, call + 1
+    assert call > 3
+
+
+class _OnlyPlaylists:
+    """A bucket whose writes of published objects are disturbed."""
+
+    def __init__(self, port: Bucket, disturbance: Disturbance) -> None:
+        self._port = port
+        self._disturbance = disturbance
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def write(self, new: Any, **keywords: Any) -> Any:
+        if REVISION_KEY in new.metadata:
+            self._disturbance.count("write")
+        return self._port.write(new, **keywords)
+
+
+def _refuse(_name: str, refusal: Exception) -> None:
+    raise refusal
+
+
+def test_what_never_ends_is_given_up_for_another_wakeup() -> None:
+    """Retryable, so that the event comes again."""
+
+    def refuse(name: str) -> None:
+        if name == "replace":
+            raise PreconditionFailed("always")
+
+    class Always(Disturbance):
+        def count(self, name: str) -> None:
+            refuse(name)
+
+    world = World(wrapped_documents=Always(refuse).around)
+    with pytest.raises(Unavailable, match="12 rounds"):
+        world.wake()
+
+
+def test_objects_of_unknown_origin_are_replaced() -> None:
+    """A playlist that somebody else wrote has no revision, and is older than all."""
+    world = World()
+    world.report(world.claim(A), A, [uploaded(0)])
+    world.wake()
+    name = f"{STREAM}/720p/playlist.m3u8"
+    published = world.playlists()
+    new, facts = world.media.objects[name]
+    world.clock.advance(5)
+    world.media.objects[name] = new, type(facts)(**{**_fields(facts), "metadata": {}})
+    world.wake()
+    assert world.media.objects[name][1].metadata[REVISION_KEY].isdecimal()
+    del world.media.objects[name]
+    world.wake()
+    assert world.playlists() == published
+
+
+def _fields(facts: Any) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in type(facts).__dataclass_fields__}

@@ -1,0 +1,101 @@
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+
+from ingest.encode.intake import MAX_JUMP, Intake, SourceChanged
+from ingest.encode.source import AudioSource, SourceFacts, VideoSource
+from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
+from ingest.feed.silence import PATIENCE, SILENT_CONFIGURATION
+
+AVC = CodecConfiguration(codec=VideoCodec.H264, data=b"avc")
+AAC = CodecConfiguration(codec=AudioCodec.AAC, data=b"aac")
+
+
+def intake(*, audio: bool = True) -> Intake:
+    source = SourceFacts(
+        video=VideoSource(width=1280, height=720),
+        audio=AudioSource(sample_rate=44_100, channels=1) if audio else None,
+        frame_rate=Fraction(30),
+    )
+    return Intake(source)
+
+
+def frame(track: Track, time: timedelta) -> EncodedFrame:
+    return EncodedFrame(track=track, decode_time=time, presentation_time=time, keyframe=True, data=b"x")
+
+
+def picture(seconds: float) -> EncodedFrame:
+    return frame(Track.VIDEO, timedelta(seconds=seconds))
+
+
+def sound(seconds: float) -> EncodedFrame:
+    return frame(Track.AUDIO, timedelta(seconds=seconds))
+
+
+def test_what_is_in_order_passes() -> None:
+    one = intake()
+    items: list[FeedItem] = [AVC, AAC, picture(0), sound(0), picture(0.04), sound(0.03)]
+    assert [taken for item in items for taken in one.take(item)] == items
+
+
+def test_a_repeated_configuration_is_dropped() -> None:
+    one = intake()
+    equal = CodecConfiguration(codec=AVC.codec, data=bytes(AVC.data))
+    assert [one.take(AVC), one.take(AVC), one.take(equal)] == [[AVC], [], []]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        CodecConfiguration(codec=VideoCodec.H264, data=b"another"),
+        CodecConfiguration(codec=AudioCodec.AAC, data=b"another"),
+    ],
+    ids=lambda item: item.track.value,
+)
+def test_another_configuration_is_another_session(changed: CodecConfiguration) -> None:
+    one = intake()
+    one.take(AVC)
+    one.take(AAC)
+    with pytest.raises(SourceChanged, match=changed.track.value):
+        one.take(changed)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_jump_is_another_session_only_beyond_the_bound(direction: int) -> None:
+    one = intake()
+    one.take(picture(100))
+    landing = 100 + direction * MAX_JUMP.total_seconds()
+    assert picture(landing) in one.take(picture(landing))
+    with pytest.raises(SourceChanged, match="jumped"):
+        one.take(picture(landing + direction * (MAX_JUMP.total_seconds() + 0.001)))
+
+
+def test_a_source_without_sound_has_a_silent_track() -> None:
+    one = intake(audio=False)
+    assert one.take(AVC) == [SILENT_CONFIGURATION, AVC]
+    assert one.take(picture(0)) == [picture(0)]
+    taken = one.take(picture(0.04))
+    assert [item.track for item in taken] == [Track.VIDEO, Track.AUDIO, Track.AUDIO]
+
+
+def test_sound_that_a_session_was_not_planned_for_is_another_session() -> None:
+    one = intake(audio=False)
+    one.take(AVC)
+    with pytest.raises(SourceChanged, match="audio"):
+        one.take(AAC)
+
+
+def test_sound_of_an_unknown_format_is_dropped() -> None:
+    assert intake().take(sound(0)) == []
+
+
+def test_sound_that_stops_is_replaced_and_is_heard_again_when_it_returns() -> None:
+    one = intake()
+    one.take(AAC)
+    one.take(sound(0))
+    late = PATIENCE.total_seconds() + 0.1
+    silence = one.take(picture(late))[1:]
+    assert {item.track for item in silence} == {Track.AUDIO}
+    assert one.take(sound(0.5)) == []
+    assert one.take(sound(late + 0.1)) == [sound(late + 0.1)]

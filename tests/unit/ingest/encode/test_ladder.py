@@ -1,0 +1,145 @@
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucketcast.stream.configuration import Preset, RungConfiguration, StreamConfiguration
+from bucketcast.stream.identifiers import BitsPerSecond, RungName
+from bucketcast.stream.session_record import EncodedRung, FrameRate
+from ingest.encode.ladder import plan_encoding, plan_ladder
+from ingest.encode.source import AudioSource, SourceFacts, VideoSource
+
+STEREO = AudioSource(sample_rate=48_000, channels=2)
+DEFAULT = StreamConfiguration()
+
+
+def source(
+    width: int,
+    height: int,
+    *,
+    rate: Fraction = Fraction(30),
+    ratio: Fraction = Fraction(1),
+    audio: AudioSource | None = STEREO,
+) -> SourceFacts:
+    video = VideoSource(width=width, height=height, sample_aspect_ratio=ratio)
+    return SourceFacts(video=video, audio=audio, frame_rate=rate)
+
+
+def sizes(facts: SourceFacts, configuration: StreamConfiguration = DEFAULT) -> dict[str, str]:
+    return {rung.name: f"{rung.width}x{rung.height}" for rung in plan_ladder(configuration, facts)}
+
+
+FULL_HD = {"1080p": "1920x1080", "720p": "1280x720", "480p": "854x480", "360p": "640x360"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (source(1920, 1080), FULL_HD),
+        (source(3840, 2160), FULL_HD),
+        (source(1280, 720), {"720p": "1280x720", "480p": "854x480", "360p": "640x360"}),
+        (source(640, 480), {"480p": "640x480", "360p": "480x360"}),
+        (source(854, 480), {"480p": "854x480", "360p": "640x360"}),
+        (
+            source(1080, 1920),
+            {"1080p": "1080x1920", "720p": "720x1280", "480p": "480x854", "360p": "360x640"},
+        ),
+        (source(608, 1080), {"480p": "480x852", "360p": "360x640"}),
+        (
+            source(1080, 1080),
+            {"1080p": "1080x1080", "720p": "720x720", "480p": "480x480", "360p": "360x360"},
+        ),
+        (source(1366, 768), {"720p": "1280x720", "480p": "854x480", "360p": "640x360"}),
+        (source(1279, 719), {"480p": "854x480", "360p": "640x360"}),
+        (source(1281, 721), {"720p": "1280x720", "480p": "852x480", "360p": "640x360"}),
+        (source(320, 240), {"360p": "320x240"}),
+        (source(321, 241), {"360p": "320x240"}),
+        (source(640, 360, audio=None), {"360p": "640x360"}),
+        # PAL, 16:9: 720 coded samples are 1024 wide; lines are taken away rather than samples added.
+        (source(720, 576, ratio=Fraction(64, 45)), {"360p": "640x360"}),
+        # Upright samples: fewer columns are shown than were coded.
+        (source(1920, 1080, ratio=Fraction(3, 4)), {**FULL_HD, "1080p": "1440x1080", "720p": "960x720",
+         "480p": "640x480", "360p": "480x360"}),
+        (source(4096, 144), {"360p": "4096x144"}),
+    ],
+    ids=[
+        *("1080p", "4K", "720p", "640x480", "854x480", "portrait", "narrow portrait", "square", "768 lines"),
+        *("just below 720", "odd", "small", "small and odd", "no audio", "wide samples", "tall samples"),
+        "a ribbon",
+    ],
+)  # fmt: skip
+def test_a_source_gets_these_rungs(facts: SourceFacts, expected: dict[str, str]) -> None:
+    assert sizes(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "preset", "codecs"),
+    [
+        (source(1920, 1080), Preset.SUPERFAST, ["640028", "64001f", "64001f", "64001e"]),
+        (
+            source(1920, 1080, rate=Fraction(60)),
+            Preset.VERYFAST,
+            ["64002a", "640020", "64001f", "64001f"],
+        ),
+        (
+            source(1920, 1080, rate=Fraction(25)),
+            Preset.ULTRAFAST,
+            ["42c028", "42c01f", "42c01e", "42c01e"],
+        ),
+    ],
+    ids=["30 fps", "60 fps", "ultrafast"],
+)
+def test_codecs_name_the_profile_and_the_lowest_level_that_admits_the_rung(
+    facts: SourceFacts, preset: Preset, codecs: list[str]
+) -> None:
+    rungs = plan_ladder(StreamConfiguration(preset=preset), facts)
+    assert [rung.codecs for rung in rungs] == [f"avc1.{code},mp4a.40.2" for code in codecs]
+
+
+def test_the_level_also_follows_from_the_bitrate_and_from_the_longest_side() -> None:
+    rung = RungConfiguration(name=RungName("360p"), video_bitrate=BitsPerSecond(60_000_000))
+    configuration = StreamConfiguration(rungs=(rung,))
+    assert plan_ladder(configuration, source(640, 360))[0].level.name == "5.0"
+    assert plan_ladder(DEFAULT, source(4096, 144))[0].level.name == "4.0"
+
+
+def test_beyond_every_level_the_highest_is_stated() -> None:
+    rung = RungConfiguration(name=RungName("2160p"), video_bitrate=BitsPerSecond(20_000_000))
+    facts = source(4096, 2160, rate=Fraction(60))
+    assert plan_ladder(StreamConfiguration(rungs=(rung,)), facts)[0].level.name == "5.2"
+
+
+def test_threads_follow_the_number_of_pixels() -> None:
+    assert [rung.threads for rung in plan_ladder(DEFAULT, source(1920, 1080))] == [3, 1, 1, 1]
+
+
+def test_the_plan_says_what_the_session_record_and_the_encoder_need() -> None:
+    plan = plan_encoding(DEFAULT, source(640, 360, rate=Fraction(30000, 1001)))
+    assert plan.frame_rate == FrameRate(numerator=30000, denominator=1001)
+    assert plan.grid.frame_rate == Fraction(30000, 1001)
+    assert plan.grid.segment_duration == plan.segment_duration == timedelta(seconds=2)
+    assert [rung.encoded_rung for rung in plan.rungs] == [
+        EncodedRung(name=RungName("360p"), width=640, height=360, codecs="avc1.64001e,mp4a.40.2")
+    ]
+
+
+@given(
+    width=st.integers(min_value=32, max_value=4096),
+    height=st.integers(min_value=32, max_value=2304),
+    ratio=st.fractions(min_value=Fraction(1, 2), max_value=2, max_denominator=99),
+)
+def test_every_source_gets_rungs_of_even_sizes_and_its_shape_and_none_upscaled(
+    width: int, height: int, ratio: Fraction
+) -> None:
+    facts = source(width, height, ratio=ratio)
+    rungs = plan_ladder(DEFAULT, facts)
+    assert rungs
+    shape = width * ratio / height
+    for rung in rungs:
+        assert rung.width % 2 == rung.height % 2 == 0
+        assert 2 <= rung.width <= width
+        assert 2 <= rung.height <= height
+        # Even numbers are up to a pixel off on either side; a cut to even at full size up to two.
+        assert abs(rung.width - rung.height * shape) <= 2 + 2 * shape

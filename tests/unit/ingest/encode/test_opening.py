@@ -1,0 +1,124 @@
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+
+from ingest.encode import opening
+from ingest.encode.opening import Opened, Opening
+from ingest.encode.source import AudioSource, UnusableSource
+from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
+
+# What x264 writes for 320x180 at 25 frames a second.
+AVC = CodecConfiguration(
+    codec=VideoCodec.H264,
+    data=bytes.fromhex(
+        "0164000cffe1001a6764000cacd941419f9f011000000300100000030320f142996001000668ebe3cb22c0fdf8f800"
+    ),
+)
+AAC = CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex("1190"))
+START = timedelta(hours=1)
+
+
+def frame(
+    milliseconds: int, *, track: Track = Track.VIDEO, keyframe: bool = False, data: bytes = b"x"
+) -> EncodedFrame:
+    time = START + timedelta(milliseconds=milliseconds)
+    return EncodedFrame(track=track, decode_time=time, presentation_time=time, keyframe=keyframe, data=data)
+
+
+def sound(milliseconds: int) -> EncodedFrame:
+    return frame(milliseconds, track=Track.AUDIO, keyframe=True)
+
+
+def pictures(count: int, *, every: int = 40) -> list[FeedItem]:
+    return [frame(number * every, keyframe=number == 0) for number in range(count)]
+
+
+def open_with(items: list[FeedItem], one: Opening | None = None) -> tuple[Opened | None, int]:
+    """What comes of *items*, and how many of them it took."""
+    one = one or Opening()
+    for number, item in enumerate(items, 1):
+        if (opened := one.add(item)) is not None:
+            return opened, number
+    return None, len(items)
+
+
+def test_half_a_second_of_pictures_and_both_headers_are_enough() -> None:
+    first, *others = pictures(30)
+    opened, taken = open_with([AVC, AAC, first, sound(10), *others])
+    assert opened is not None
+    assert taken == 2 + 15
+    assert opened.source.video.width == 320
+    assert opened.source.audio == AudioSource(sample_rate=48_000, channels=2)
+    assert opened.source.frame_rate == 25
+    assert opened.origin == START
+    assert opened.items == (AVC, AAC, first, sound(10), *others[:13])
+
+
+def test_a_sound_header_is_waited_for_and_then_done_without() -> None:
+    late, _ = open_with([AVC, *pictures(20), AAC, *pictures(1), frame(840)])
+    assert late is not None
+    assert late.source.audio is not None
+    never, taken = open_with([AVC, *pictures(60)])
+    assert never is not None
+    assert never.source.audio is None
+    assert taken == 1 + 26
+
+
+def test_what_comes_before_the_first_keyframe_is_dropped() -> None:
+    items = [AVC, AAC, frame(-80), sound(-60), *pictures(14)]
+    opened, _ = open_with(items)
+    assert opened is not None
+    assert opened.items == (AVC, AAC, *pictures(14))
+
+
+def test_a_rate_that_metadata_states_is_believed_if_the_pictures_bear_it_out() -> None:
+    opened, _ = open_with([AVC, AAC, *pictures(60, every=33)], Opening(Fraction("29.97")))
+    assert opened is not None
+    assert opened.source.frame_rate == Fraction(30000, 1001)
+
+
+def test_a_feed_that_ends_early_is_opened_with_what_there_is() -> None:
+    one = Opening()
+    assert one.conclude() is None
+    open_with([AVC, AAC, *pictures(3)], one)
+    opened = one.conclude()
+    assert opened is not None
+    assert len(opened.items) == 5
+
+
+def test_configurations_may_change_before_the_first_keyframe() -> None:
+    other = CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex("1208"))
+    opened, _ = open_with([AVC, other, AAC, AVC, *pictures(20)])
+    assert opened is not None
+    assert opened.items[:2] == (AVC, AAC)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex("1208")),
+        CodecConfiguration(codec=VideoCodec.H264, data=AVC.data + b"\x00"),
+    ],
+    ids=lambda item: item.track.value,
+)
+def test_a_format_that_changes_while_it_is_looked_at_is_refused(changed: CodecConfiguration) -> None:
+    with pytest.raises(UnusableSource, match="changed"):
+        open_with([AVC, AAC, *pictures(3), changed])
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        ([AAC, *(sound(time) for time in range(0, 20_000, 20))], "no picture came"),
+        ([AVC, *(frame(time) for time in range(0, 40_000, 40))], "no keyframe came"),
+        ([AVC, *(frame(0, keyframe=True, data=bytes(2**20)) for _ in range(17))], "more than any"),
+        ([AVC, *(frame(0, keyframe=True, data=b"") for _ in range(opening.MAX_OPENING_ITEMS + 1))], "more"),
+        ([CodecConfiguration(codec=VideoCodec.H264, data=b"")], "parameter set"),
+        ([CodecConfiguration(codec=AudioCodec.AAC, data=b"")], "cut short"),
+    ],
+    ids=["no video", "no keyframe", "too many bytes", "too many frames", "bad video", "bad audio"],
+)
+def test_an_unusable_source_is_refused_with_the_reason(items: list[FeedItem], reason: str) -> None:
+    with pytest.raises(UnusableSource, match=reason):
+        open_with(items)

@@ -1,0 +1,69 @@
+from datetime import timedelta
+from itertools import pairwise
+
+import av
+import pytest
+from av.audio.codeccontext import AudioCodecContext
+
+from ingest.encode.source import parse_audio
+from ingest.feed import EncodedFrame, Track
+from ingest.feed.silence import (
+    PATIENCE,
+    SILENT_CHANNELS,
+    SILENT_CONFIGURATION,
+    SILENT_SAMPLE_RATE,
+    SilenceFiller,
+    silent_frame,
+)
+
+FRAME = timedelta(seconds=1024) / 48_000
+
+
+def audio(time: timedelta) -> EncodedFrame:
+    return EncodedFrame(
+        track=Track.AUDIO, decode_time=time, presentation_time=time, keyframe=True, data=b"sound"
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6])
+def test_a_silent_frame_decodes_to_zeros_in_every_arrangement_of_channels(channels: int) -> None:
+    decoder = av.CodecContext.create("aac", "r")
+    assert isinstance(decoder, AudioCodecContext)
+    decoder.extradata = (0x1180 | channels << 3).to_bytes(2)
+    for _ in range(3):
+        (frame,) = decoder.decode(av.Packet(silent_frame(channels)))
+        assert frame.layout.nb_channels == channels
+        assert frame.samples == 1024
+        assert not frame.to_ndarray().any()
+
+
+def test_the_silent_configuration_says_what_its_constants_say() -> None:
+    source = parse_audio(SILENT_CONFIGURATION)
+    assert (source.sample_rate, source.channels) == (SILENT_SAMPLE_RATE, SILENT_CHANNELS)
+
+
+def test_a_source_without_sound_is_silent_from_its_first_picture_on() -> None:
+    filler = SilenceFiller(sample_rate=48_000, channels=2, absent=True)
+    assert list(filler.fill(timedelta(seconds=5))) == []
+    frames = list(filler.fill(timedelta(seconds=6)))
+    assert frames[0].decode_time == timedelta(seconds=5)
+    assert frames[-1].decode_time <= timedelta(seconds=6) < frames[-1].decode_time + FRAME
+    assert len(frames) == 47
+
+
+def test_sound_that_comes_a_little_late_is_waited_for() -> None:
+    filler = SilenceFiller(sample_rate=48_000, channels=2, absent=False)
+    assert filler.admits(audio(timedelta(0)))
+    assert list(filler.fill(FRAME + PATIENCE)) == []
+
+
+def test_a_hole_is_filled_without_overlap_and_late_sound_in_it_is_refused() -> None:
+    filler = SilenceFiller(sample_rate=48_000, channels=2, absent=False)
+    assert filler.admits(audio(timedelta(0)))
+    until = FRAME + PATIENCE + timedelta(milliseconds=1)
+    frames = list(filler.fill(until))
+    times = [frame.decode_time for frame in frames]
+    assert times[0] == FRAME
+    assert {after - before for before, after in pairwise(times)} == {FRAME}
+    assert not filler.admits(audio(times[-2]))
+    assert filler.admits(audio(times[-1] + FRAME))
