@@ -61,11 +61,8 @@ class Measurement:
 VARIANTS = (
     *(Variant(preset=preset) for preset in (Preset.ULTRAFAST, Preset.SUPERFAST, Preset.VERYFAST)),
     *(Variant(preset=Preset.SUPERFAST, scaler=scaler) for scaler in ("bilinear", "lanczos")),
-    *(
-        Variant(preset=preset, extra=("-bf:v", "0"))
-        for preset in (Preset.SUPERFAST, Preset.VERYFAST)
-    ),
-)  # fmt: skip
+    *(Variant(preset=Preset.SUPERFAST, extra=("-bf:v", count)) for count in ("0", "3")),
+)
 
 
 def make_clip(ffmpeg: Path, path: Path, width: int, height: int) -> None:

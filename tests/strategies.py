@@ -85,7 +85,9 @@ class History:
     events: tuple[Event, ...]
     wakes: tuple[int, ...]
 
-    def play(self, world: World, *, after_each: Callable[[], None] = lambda: None, all_wakes: bool = True) -> None:
+    def play(
+        self, world: World, *, after_each: Callable[[], None] = lambda: None, all_wakes: bool = True
+    ) -> None:
         """Let it happen in *world*, with its wake-ups or with only those that always arrive."""
         for event, wakes in zip(self.events, self.wakes, strict=True):
             world.clock.advance(STEP_SECONDS)
@@ -108,7 +110,9 @@ def segment(index: int, rungs: Mapping[RungName, RungSegment]) -> TimelineSegmen
 @st.composite
 def sessions(draw: st.DrawFn, number: SessionNumber) -> tuple[Claim, tuple[Report, ...]]:
     """One session: its claim and its reports, by one encoder or by two that overlap."""
-    rungs = draw(st.lists(st.sampled_from(SLOTS), min_size=1, unique=True).map(lambda r: tuple(sorted(r))[::-1]))
+    rungs = draw(
+        st.lists(st.sampled_from(SLOTS), min_size=1, unique=True).map(lambda r: tuple(sorted(r))[::-1])
+    )
     count = draw(st.integers(0, MAX_SEGMENTS))
     cells = [(rung, SegmentIndex(index)) for index in range(count) for rung in rungs]
     gaps = draw(st.sets(st.sampled_from(cells), max_size=4)) if cells else set()

@@ -41,7 +41,9 @@ def encoded_rung(name: RungName) -> EncodedRung:
     return EncodedRung(name=name, width=height * 16 // 18 * 2, height=height, codecs="avc1.64001f,mp4a.40.2")
 
 
-def claim_request(encoder: EncoderId, rungs: Iterable[RungName] = SLOTS, start: datetime = EPOCH) -> ClaimRequest:
+def claim_request(
+    encoder: EncoderId, rungs: Iterable[RungName] = SLOTS, start: datetime = EPOCH
+) -> ClaimRequest:
     """A claim of the stream by *encoder*."""
     return ClaimRequest(
         stream=STREAM,
@@ -86,9 +88,12 @@ class World:
         self.other_publisher = self._publisher(same, same)
         self.claims = Claims(ingest=self.ingest, documents=self.documents, clock=self.clock)
         self.streams = Streams(
-            ingest=self.ingest, documents=self.documents, clock=self.clock, random_bytes=lambda size: bytes(size)
+            ingest=self.ingest,
+            documents=self.documents,
+            clock=self.clock,
+            random_bytes=lambda size: bytes(size),
         )
-        self.reaper = Reaper(publisher=self.other_publisher)
+        self.reaper = Reaper(publisher=self.new_publisher())
         self.streams.create(
             StreamRequest(
                 id=STREAM,
@@ -111,6 +116,10 @@ class World:
             executor=InlineExecutor(),
         )
 
+    def new_publisher(self) -> Publisher:
+        """The publisher of an instance that has just started: it has seen nothing."""
+        return self._publisher(same, same)
+
     @property
     def document(self) -> StreamDocument:
         """The stream's document as it is stored."""
@@ -121,8 +130,9 @@ class World:
     def claim(
         self, encoder: EncoderId, rungs: Iterable[RungName] = SLOTS, start: datetime | None = None
     ) -> SessionNumber:
-        """Claim the next session, whose origin is *start* or now."""
-        return self.claims.claim(claim_request(encoder, rungs, start or self.clock.now())).session
+        """Claim the next session, whose origin is *start*, or far enough behind the session before."""
+        origin = start or EPOCH + self.document.next_session * timedelta(hours=1)
+        return self.claims.claim(claim_request(encoder, rungs, origin)).session
 
     def claim_at_once(self, encoder: EncoderId) -> SessionNumber:
         """Claim although the broadcaster before may only just have gone."""
@@ -181,7 +191,12 @@ class World:
         self.ingest.write(new, if_generation=there.generation if there else ABSENT)
 
     def report_later(
-        self, session: SessionNumber, encoder: EncoderId, segments: Iterable[TimelineSegment], *, ended: bool = False
+        self,
+        session: SessionNumber,
+        encoder: EncoderId,
+        segments: Iterable[TimelineSegment],
+        *,
+        ended: bool = False,
     ) -> None:
         """Report after another segment's time."""
         self.clock.advance(SEGMENT.total_seconds())

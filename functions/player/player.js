@@ -299,7 +299,8 @@ class HlsEngine {
   #choose() {
     const level = this.chosen === "auto" ? -1 : Number(this.chosen);
     const changes = level !== -1 || !this.hls?.autoLevelEnabled;
-    if (this.hls?.levels.length && changes) this.hls.nextLevel = level;
+    // What is buffered plays out, so that a change of mind never interrupts the picture.
+    if (this.hls?.levels.length && changes) this.hls.loadLevel = level;
   }
 
   latency() {

@@ -28,7 +28,7 @@ RUNG_NAMES = tuple(RungName(str(rung["name"])) for rung in RUNGS)
 CLIP = Clip(
     width=640,
     height=360,
-    duration=timedelta(seconds=32),
+    duration=timedelta(seconds=34),
     keyframe_interval=timedelta(milliseconds=3300),
     video_bitrate=1_200_000,
 )

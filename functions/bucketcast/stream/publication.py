@@ -28,7 +28,7 @@ from bucketcast.stream.timeline import (
     TimelineSegment,
     UploadedSegment,
 )
-from bucketcast.stream.window import live_window_start, slot_rungs
+from bucketcast.stream.window import is_startable, live_window_start, slot_rungs
 
 # A live session writes a timeline every segment duration; three missed ones and the time that an upload may
 # be retried say that its broadcaster or its encoder is gone.
@@ -87,7 +87,7 @@ def end_broadcast(document: StreamDocument, *, now: datetime) -> StreamDocument:
 
 def is_complete(document: StreamDocument) -> bool:
     """Whether the broadcast in the window is over and sealed: its playlists carry ENDLIST."""
-    shown = _shown_broadcast(document)
+    shown = shown_broadcast(document)
     return (
         shown is not None
         and shown <= document.ended_broadcasts
@@ -95,12 +95,19 @@ def is_complete(document: StreamDocument) -> bool:
     )
 
 
+def has_begun(document: StreamDocument) -> bool:
+    """Whether the broadcast in the window is on air, or was: its playlists are published."""
+    shown = shown_broadcast(document)
+    return shown is not None and (document.is_under_way or shown <= document.ended_broadcasts)
+
+
 def pending_seals(document: StreamDocument) -> tuple[Seal, ...]:
     """The seals that are decided and whose records are still to be written."""
     return tuple(session.seal for session in document.sessions if session.seal and not session.sealed)
 
 
-def _shown_broadcast(document: StreamDocument) -> int | None:
+def shown_broadcast(document: StreamDocument) -> int | None:
+    """The broadcast whose segments are in the window, if there are any."""
     if not document.window:
         return None
     return _session(document, document.window[-1].session).broadcast
@@ -275,7 +282,11 @@ def _all_found(document: StreamDocument, seal: Seal, evidence: Evidence) -> bool
 def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) -> StreamDocument:
     """Take the transitions that the evidence asks for, in their order: wake-ups between them may be lost."""
     on_air = _on_air(document, evidence, now)
-    begins = not document.is_under_way and _shown_broadcast(document) == document.broadcast
+    begins = (
+        not document.is_under_way
+        and shown_broadcast(document) == document.broadcast
+        and (is_startable(document) or not on_air)  # a broadcast that was cut short is one too
+    )
     if begins or (on_air and document.state is StreamState.INTERRUPTED):
         state = advance_state(document.state, StreamEvent.MEDIA_PUBLISHED)
         document = replace(document, state=state, since=now)
@@ -289,7 +300,7 @@ def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) ->
 
 def _on_air(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:
     """Whether the newest session with published segments is of this broadcast and still receives media."""
-    if _shown_broadcast(document) != document.broadcast:
+    if shown_broadcast(document) != document.broadcast:
         return False
     timeline = evidence.timeline(document.window[-1].session)
     if timeline.ended or timeline.media_at is None:

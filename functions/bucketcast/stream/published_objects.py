@@ -30,7 +30,7 @@ from bucketcast.stream.object_names import (
     segment_file_name,
     state_name,
 )
-from bucketcast.stream.publication import is_complete
+from bucketcast.stream.publication import has_begun, is_complete
 from bucketcast.stream.window import SlotRungs, listed_segments, slot_rungs, target_duration
 
 PLAYLIST: Final = "application/vnd.apple.mpegurl"
@@ -66,7 +66,7 @@ def published_objects(document: StreamDocument) -> tuple[tuple[PublishedObject, 
     renditions = [
         (slot, listed_segments(document, rungs), rungs)
         for slot in document.configuration.rungs
-        if (rungs := slot_rungs(document, slot.name)) and document.window
+        if has_begun(document) and (rungs := slot_rungs(document, slot.name))
     ]
     playlists = tuple(
         PublishedObject(

@@ -48,6 +48,21 @@ def listed_segments(document: StreamDocument, rungs: SlotRungs) -> tuple[WindowS
     return document.window[live_window_start(document, rungs) : _first_pending(document, rungs)]
 
 
+def is_startable(document: StreamDocument) -> bool:
+    """Whether every rendition lists enough for a player to start in it.
+
+    RFC 8216bis, 6.3.3: a client "SHOULD NOT choose a segment that starts less than three Target Durations from
+    the end of the Playlist file"; with less there is none to choose, and players start with an empty buffer.
+    """
+    least = timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(document.configuration))
+    return all(
+        sum((segment.duration for segment in listed), timedelta(0)) >= least
+        for listed in (
+            listed_segments(document, slot_rungs(document, slot.name)) for slot in document.configuration.rungs
+        )
+    )
+
+
 def live_window_start(document: StreamDocument, rungs: SlotRungs) -> int:
     """The position in the window of the first segment that the rendition of *rungs* lists.
 

@@ -18,6 +18,7 @@ import imageio_ffmpeg
 
 from bucketcast.errors import InvalidSettings
 from bucketcast.stream.bandwidth import buffer_size, max_rate
+from bucketcast.stream.configuration import Preset
 from bucketcast.stream.identifiers import SegmentIndex
 from ingest.encode.ladder import EncodingPlan, RungPlan
 from ingest.feed.flv import LEAD
@@ -212,6 +213,9 @@ def _video(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
         # A forced keyframe is one that a decoder can start at (IDR), not merely an intra picture.
         *("-forced-idr:v", "1"),
         *("-g:v", str(_NO_KEYFRAME_INTERVAL)),
+        # One picture out of order at most: measured (scripts/measure_encoding.py), it looks better than the
+        # presets' three at the same bitrate, costs a tenth less, and takes two frames' delay away.
+        *("-bf:v", "0" if plan.preset is Preset.ULTRAFAST else "1"),
         # A keyframe at a change of scene would be off the grid, and would cost bits before the next one.
         *("-sc_threshold:v", "0"),
         *each,

@@ -24,7 +24,7 @@ _READ_BYTES = 2**16
 STOP_PATIENCE = timedelta(seconds=2)
 # A broken source can make FFmpeg complain at every picture; the log is not the place for all of it.
 MAX_LOGGED_LINES = 100
-_MAX_LINE_CHARACTERS = 500
+_MAX_LINE_BYTES = 500
 
 _log = logging.getLogger(__name__)
 
@@ -153,16 +153,15 @@ class FfmpegProcess:
     async def stop(self) -> int:
         """See to it that FFmpeg has ended, politely first; return its exit status. Safe to call again."""
         self._stdin.close()
-        try:
-            if self._process.returncode is None:
-                await self._terminate()
-            return await self._process.wait()
-        finally:
-            for transport in self._transports:
-                transport.close()
-            # The transport of standard error is closed with the process's own.
-            with contextlib.suppress(OSError):
-                await self._stdin.wait_closed()
+        # Whoever is in the middle of writing finds the pipe closed, instead of waiting for a reader.
+        for transport in self._transports:
+            transport.close()
+        if self._process.returncode is None:
+            await self._terminate()
+        status = await self._process.wait()
+        with contextlib.suppress(OSError):
+            await self._stdin.wait_closed()
+        return status
 
     async def wait(self) -> int:
         """Wait for FFmpeg to end by itself, for STOP_PATIENCE at most; then make it. Return its status."""
@@ -192,18 +191,13 @@ async def _connect(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadT
 
 
 async def _lines(reader: asyncio.StreamReader) -> AsyncGenerator[str]:
-    """Yield lines, cut at _MAX_LINE_CHARACTERS, however long they are."""
+    """Yield lines that are not empty, cut at _MAX_LINE_BYTES, however long they are."""
     rest = b""
     while data := await reader.read(_READ_BYTES):
-        *lines, rest = (rest + data).splitlines(keepends=True) or [b""]
-        if rest.endswith((b"\n", b"\r")):
-            lines, rest = [*lines, rest], b""
-        for line in lines:
-            yield line.decode(errors="replace").strip()[:_MAX_LINE_CHARACTERS]
-        # What is cut off later is not kept now.
-        rest = rest[: 4 * _MAX_LINE_CHARACTERS]
-    if rest:
-        yield rest.decode(errors="replace").strip()[:_MAX_LINE_CHARACTERS]
+        *lines, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
+        for line in filter(None, lines):
+            yield line[:_MAX_LINE_BYTES].decode(errors="replace")
+        rest = rest[:_MAX_LINE_BYTES]
 
 
 def _number(text: str | None) -> float:

@@ -205,8 +205,7 @@ class SessionEncoder:
     def _first_index(self, start: GroupStart) -> SegmentIndex:
         """The first missing segment that can be made whole from *start* on."""
         grid = self._plan.grid
-        since = Fraction((start.time - self._origin) // timedelta(microseconds=1), 1_000_000)
-        whole = grid.index_of_frame(grid.frame_at(since) - 1) + 1
+        whole = grid.index_of_frame(grid.frame_at(_seconds(start.time - self._origin)) - 1) + 1
         return max(min(self._next.values()), SegmentIndex(whole))
 
     async def _run(self, start: GroupStart) -> bool:
@@ -249,13 +248,20 @@ class SessionEncoder:
                     task.cancel()
         except* Exception as errors:  # noqa: BLE001 - only unwrapped, and raised again
             raise _first(errors) from None
-        if not complete:
+        if not complete or self._made_nothing():
             _log.warning("FFmpeg ended before its feed", extra={"pid": process.pid, "status": status})
             return False
         for _, rung, cutter in readers:
             if (last := cutter.finish()) is not None:
                 await self._deliver(rung, last)
         return True
+
+    def _made_nothing(self) -> bool:
+        """Whether FFmpeg, although it says that all is well, has left out every picture of some rung."""
+        grid = self._plan.grid
+        written = grid.frame_at(_seconds(self._written_time - self._origin))
+        expected = written >= grid.first_frame(min(self._next.values()))
+        return expected and any(cutter.last_frame < 0 for cutter in self._cutters)
 
     async def _feed(self, process: FfmpegProcess, start: GroupStart) -> bool:
         """Give *process* the feed from *start* on; return whether it took all of it."""
@@ -338,6 +344,10 @@ class SessionEncoder:
                 _log.warning("FFmpeg hangs", extra={"pid": process.pid})
                 process.kill()
                 return
+
+
+def _seconds(time: timedelta) -> Fraction:
+    return Fraction(time // timedelta(microseconds=1), 1_000_000)
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:

@@ -15,6 +15,9 @@ SILENT_SAMPLE_RATE, SILENT_CHANNELS = 48_000, 2
 # Sound may come this much after the pictures before it counts as missing: more than any encoder's or
 # network's unevenness, and less than what viewers' latency could take.
 PATIENCE = timedelta(seconds=1)
+# Silence that has begun stays this much behind the pictures, so that sound which returns finds its place free:
+# it, too, comes a little after them.
+DISTANCE = timedelta(milliseconds=300)
 
 _SAMPLES_PER_FRAME = 1024
 # ISO/IEC 14496-3, table 4.4 and 4.5.1.2: the elements of a raw data block.
@@ -42,6 +45,7 @@ class SilenceFiller:
     def __init__(self, *, sample_rate: int, channels: int, absent: bool) -> None:
         self._frame = silent_frame(channels)
         self._frame_duration = timedelta(seconds=_SAMPLES_PER_FRAME) / sample_rate
+        self._absent = absent
         self._patience = timedelta(0) if absent else PATIENCE
         self._heard_until: timedelta | None = None
 
@@ -51,6 +55,7 @@ class SilenceFiller:
         if self._heard_until is not None and start < self._heard_until - self._frame_duration:
             return False
         self._heard_until = start + self._frame_duration
+        self._patience = timedelta(0) if self._absent else PATIENCE
         return True
 
     def fill(self, until: timedelta) -> Iterator[EncodedFrame]:
@@ -59,6 +64,9 @@ class SilenceFiller:
             self._heard_until = until
         if until - self._heard_until <= self._patience:
             return
+        if not self._absent:
+            self._patience = DISTANCE
+            until -= DISTANCE
         while (time := self._heard_until) <= until:
             # Rounded to microseconds each time: a part in fifty thousand, which the encoder's clock corrects.
             self._heard_until = time + self._frame_duration

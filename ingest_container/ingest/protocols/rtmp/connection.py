@@ -202,7 +202,7 @@ class ServerConnection:
                 self._peer_window = size
             case SetPeerBandwidth(size=size):
                 self._announce_window(size)
-            case Ignored():
+            case Ignored():  # pragma: no branch
                 return None
         return None
 

@@ -59,6 +59,7 @@ class Publisher:
         self._first_frame_at: float | None = None
         self._first_decode_time = self._last_decode_time = timedelta()
         self._writable = True
+        self._said_goodbye = False
         # Never due by itself: `close` makes it due, and so interrupts whatever is being awaited.
         self._interrupt = asyncio.timeout(None)
         self._interruptible = False
@@ -85,7 +86,7 @@ class Publisher:
         finally:
             try:
                 await self._close_session(ending)
-                if ending.reason is not CloseReason.DISCONNECTED:
+                if self._said_goodbye:
                     await self._linger()
             finally:
                 self._reader.close()
@@ -120,7 +121,8 @@ class Publisher:
         return _Ending(request.reason, request.description)
 
     async def _converse(self) -> _Ending:
-        while True:
+        # A request from before the first wait, or from a session that swallowed the interrupt, is seen here.
+        while (requested := self._end_as_requested()) is None:
             data = await self._receive()
             if not data:
                 return _Ending(CloseReason.DISCONNECTED)
@@ -133,8 +135,7 @@ class Publisher:
             if self._connection.acknowledgement_due and not self._is_ahead():
                 self._connection.acknowledge()
             await self._send()
-            if requested := self._end_as_requested():
-                return requested
+        return requested
 
     def _is_ahead(self) -> bool:
         """Whether the publisher sends, or has sent, faster than real time.
@@ -233,23 +234,24 @@ class Publisher:
         await self._send()
         logger.info("RTMP publish accepted", extra={"peer_address": self.peer_address})
 
-    async def _send(self) -> None:
-        """Send what there is to send. A peer that does not take it is read from until it has ended.
+    async def _send(self) -> bool:
+        """Send what there is to send; return whether there was and it went. A peer that does not take it is read from until it has ended.
 
         A publisher that closes with unread answers has its connection reset, but what it sent before that is
         in the kernel's buffer still.
         """
         data = self._connection.data_to_send()
         if not data or not self._writable:
-            return
+            return False
         try:
             async with asyncio.timeout(self._limits.write_seconds):
                 await self._loop.sock_sendall(self._socket, data)
         except OSError:
             self._writable = False
+        return self._writable
 
     async def _say_goodbye(self) -> None:
-        await self._send()
+        self._said_goodbye = await self._send()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 

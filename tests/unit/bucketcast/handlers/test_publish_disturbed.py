@@ -132,7 +132,7 @@ def test_a_publisher_that_is_killed_at_any_call_and_runs_again_leaves_no_trace(*
             with suppress(Killed):
                 world.wake()
             disturbance.disarm()
-            world.wake()
+            world.new_publisher().publish(STREAM)
         assert world.playlists() == expected, call
         playlist_history.check(world.media)
         killed, call = disturbance.happened, call + 1
@@ -251,10 +251,10 @@ def test_objects_of_unknown_origin_are_replaced() -> None:
     new, facts = world.media.objects[name]
     world.clock.advance(5)
     world.media.objects[name] = new, type(facts)(**{**_fields(facts), "metadata": {}})
-    world.wake()
+    world.new_publisher().publish(STREAM)
     assert world.media.objects[name][1].metadata[REVISION_KEY].isdecimal()
     del world.media.objects[name]
-    world.wake()
+    world.new_publisher().publish(STREAM)
     assert world.playlists() == published
 
 

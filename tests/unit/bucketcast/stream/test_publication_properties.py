@@ -5,7 +5,7 @@ from itertools import permutations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import playlist_history
@@ -68,7 +68,11 @@ def test_a_sealed_session_grows_in_vain(history: History, more: int) -> None:
     world.wake()
     sealed = SessionNumber(world.document.next_session - 2)
     before, state = world.playlists(), world.document.state
-    world.report(sealed, EncoderId("late"), [segment(index, dict.fromkeys(SLOTS, UPLOADED)) for index in range(12 + more)])
+    world.report(
+        sealed,
+        EncoderId("late"),
+        [segment(index, dict.fromkeys(SLOTS, UPLOADED)) for index in range(12 + more)],
+    )
     world.wake()
     assert world.playlists() == before
     assert world.document.state == state
@@ -80,7 +84,11 @@ def test_a_sealed_session_grows_in_vain(history: History, more: int) -> None:
     wakes=st.sets(st.integers(0, 3 * TIMELINE_SEGMENTS), max_size=6),
     stuck=st.none() | st.integers(0, 3 * TIMELINE_SEGMENTS),
 )
-def test_a_window_that_timelines_have_left_behind_goes_on(length: int, wakes: set[int], stuck: int | None) -> None:
+@example(length=140, wakes={5}, stuck=None)
+@example(length=160, wakes={5, 90}, stuck=40)
+def test_a_window_that_timelines_have_left_behind_goes_on(
+    length: int, wakes: set[int], stuck: int | None
+) -> None:
     """P3 and P4 where so many wake-ups are lost, or a rung stays undecided for so long, that facts are gone."""
     every, few = World(slots=SLOTS[:2]), World(slots=SLOTS[:2])
     for world, chosen in ((every, range(length)), (few, wakes & set(range(length)))):

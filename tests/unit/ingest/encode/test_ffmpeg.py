@@ -1,3 +1,5 @@
+# ruff: noqa: E501 - the lines of a command line are as long as they are
+import math
 import shlex
 import stat
 from dataclasses import replace
@@ -7,9 +9,11 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bucketcast.errors import InvalidSettings
-from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
+from bucketcast.stream.configuration import Preset, RungConfiguration, StreamConfiguration
 from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex
 from ingest.encode.ffmpeg import ffmpeg_arguments, find_ffmpeg, parse_version, printable
 from ingest.encode.ladder import EncodingPlan, plan_encoding
@@ -49,6 +53,7 @@ GOLDEN = r"""
 -force_key_frames:v expr:if(isnan(prev_forced_t),1,gt(floor((round(t*30000/1001)+180)*1001/60000),floor((round(prev_forced_t*30000/1001)+180)*1001/60000)))
 -forced-idr:v 1
 -g:v 100000
+-bf:v 1
 -sc_threshold:v 0
 -profile:v:0 high
 -level:v:0 3.1
@@ -122,10 +127,58 @@ def test_only_large_pictures_are_decoded_with_more_than_one_thread() -> None:
     assert option("-threads", plan_encoding(TWO_RUNGS, large)) == "0"
 
 
+def test_ultrafast_keeps_to_the_profile_that_it_is_declared_with() -> None:
+    """Constrained Baseline has no pictures out of order."""
+    plan = plan_encoding(StreamConfiguration(preset=Preset.ULTRAFAST), SOURCE)
+    assert (option("-bf:v", plan), option("-profile:v:0", plan)) == ("0", "baseline")
+
+
 def test_a_segment_duration_of_one_and_a_half_seconds_is_in_the_keyframe_expression() -> None:
     configuration = StreamConfiguration(segment_duration=timedelta(milliseconds=1500))
     plan = plan_encoding(configuration, replace(SOURCE, frame_rate=Fraction(25)))
     assert "floor((round(t*25/1)+38)*2/75)" in option("-force_key_frames:v", plan, start=1)
+
+
+def forces(expression: str, time: float, forced: float) -> bool:
+    """What FFmpeg makes of the -force_key_frames *expression* at *time*, the last one forced at *forced*."""
+    names = {
+        "t": time,
+        "prev_forced_t": forced,
+        "if_": lambda condition, then, otherwise: then if condition else otherwise,
+        "gt": lambda one, other: one > other,
+        "isnan": math.isnan,
+        # Nothing is forced before the first frame, and Python would refuse to round that.
+        "floor": lambda value: value if math.isnan(value) else math.floor(value),
+        "round": lambda value: value if math.isnan(value) else math.floor(value + 0.5),
+    }
+    text = expression.removeprefix("expr:").replace("if(", "if_(", 1)
+    return bool(eval(text, {"__builtins__": {}}, names))
+
+
+@given(
+    rate=st.sampled_from([
+        *(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),
+        *(Fraction(rate) for rate in (10, 24, 25, 30, 50, 60)),
+    ]),
+    half_seconds=st.integers(min_value=2, max_value=12),
+    start=st.integers(min_value=0, max_value=86_400),
+    later=st.integers(min_value=0, max_value=86_400),
+    offset=st.integers(min_value=-3, max_value=3),
+)  # fmt: skip
+def test_for_a_day_and_from_any_segment_on_a_keyframe_is_forced_at_exactly_the_first_frame_of_each(
+    rate: Fraction, half_seconds: int, start: int, later: int, offset: int
+) -> None:
+    configuration = StreamConfiguration(segment_duration=timedelta(seconds=half_seconds / 2))
+    plan = plan_encoding(configuration, replace(SOURCE, frame_rate=rate))
+    expression = option("-force_key_frames:v", plan, start)
+    grid, first = plan.grid, plan.grid.first_frame(SegmentIndex(start))
+    assert forces(expression, 0.0, math.nan)
+    frame = grid.first_frame(SegmentIndex(start + later + 1)) + offset
+    last_forced = grid.first_frame(grid.index_of_frame(frame - 1))
+    # FFmpeg's times are doubles: a count of frames by the duration of one.
+    time, forced = ((number - first) * float(1 / rate) for number in (frame, max(first, last_forced)))
+    if frame > first:
+        assert forces(expression, time, forced) == (frame == grid.first_frame(grid.index_of_frame(frame)))
 
 
 def test_the_printed_line_is_what_a_shell_splits_into_the_same_arguments() -> None:

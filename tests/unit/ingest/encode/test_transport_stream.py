@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketcast.stream.identifiers import SegmentIndex
@@ -164,7 +164,6 @@ def test_a_replacement_s_first_segment_follows_the_one_before_without_hole_or_ov
 
 
 @given(st.lists(st.integers(min_value=1, max_value=5000), min_size=1))
-@settings(deadline=None)
 def test_any_split_of_the_bytes_gives_the_same_segments(sizes: list[int]) -> None:
     data = data_of(stream(range(40)))
 

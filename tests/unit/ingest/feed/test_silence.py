@@ -8,6 +8,7 @@ from av.audio.codeccontext import AudioCodecContext
 from ingest.encode.source import parse_audio
 from ingest.feed import EncodedFrame, Track
 from ingest.feed.silence import (
+    DISTANCE,
     PATIENCE,
     SILENT_CHANNELS,
     SILENT_CONFIGURATION,
@@ -55,6 +56,16 @@ def test_sound_that_comes_a_little_late_is_waited_for() -> None:
     filler = SilenceFiller(sample_rate=48_000, channels=2, absent=False)
     assert filler.admits(audio(timedelta(0)))
     assert list(filler.fill(FRAME + PATIENCE)) == []
+
+
+def test_silence_that_has_begun_goes_on_a_little_behind_the_pictures_until_sound_returns() -> None:
+    filler = SilenceFiller(sample_rate=48_000, channels=2, absent=False)
+    assert filler.admits(audio(timedelta(0)))
+    list(filler.fill(timedelta(seconds=2)))
+    (*_, last) = filler.fill(timedelta(seconds=2.5))
+    assert timedelta(0) <= timedelta(seconds=2.5) - DISTANCE - last.decode_time < FRAME
+    assert filler.admits(audio(timedelta(seconds=2.4)))
+    assert list(filler.fill(timedelta(seconds=2.4) + PATIENCE)) == []
 
 
 def test_a_hole_is_filled_without_overlap_and_late_sound_in_it_is_refused() -> None:

@@ -232,6 +232,10 @@ def test_players_are_refused(name: str) -> None:
     assert peer.status() == ("onStatus", "NetStream.Play.Failed")
 
 
+def test_acknowledgement_of_ours_and_unknown_messages_are_ignored() -> None:
+    assert Peer().publish().send(messages.acknowledgement(5), media(99, b"")) == []
+
+
 def test_unknown_call_is_answered_with_an_error_and_goes_on() -> None:
     peer = Peer().connect()
     peer.send(messages.command("_checkbw", 9, None))

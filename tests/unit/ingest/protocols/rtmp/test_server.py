@@ -459,6 +459,15 @@ async def test_server_that_closes_closes_its_sessions() -> None:
     assert handler.sessions[0].reasons == [CloseReason.SHUTTING_DOWN]
 
 
+async def test_server_closes_a_connection_that_has_only_just_come() -> None:
+    async with asyncio.timeout(2):
+        async with serving(RecordingHandler()) as server:
+            _, silent = await asyncio.open_connection(*server.address)
+            while not server.connections:
+                await asyncio.sleep(0)
+        silent.close()
+
+
 async def test_server_does_not_wait_for_ever_for_a_session() -> None:
     class StuckSession(RecordingSession):
         async def close(self, reason: CloseReason) -> None:

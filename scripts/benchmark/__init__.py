@@ -1,0 +1,1 @@
+"""`scripts/bench`: what the product takes, in seconds, CPU and memory, measured on the running system."""

@@ -1,0 +1,81 @@
+"""`scripts/bench`: measure, print a table, write JSON."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from benchmark import broadcast, glass, peers, quality
+from benchmark.figures import Outcome, as_json, table
+from benchmark.machine import this_machine
+from benchmark.setting import Setting, prepare, size_named
+from ingest.encode.ffmpeg import find_ffmpeg
+
+MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]] = {
+    "broadcast": ("segments to playlists, CPU and memory", broadcast.measure),
+    "glass": ("glass to glass with hls.js in Chromium", glass.measure),
+    "ffmpeg": ("beside it: one FFmpeg with the same ladder, writing HLS to a folder", peers.measure_ffmpeg),
+    "nginx": ("beside it: nginx-rtmp with the same ladder by exec_push", peers.measure_nginx),
+    "quality": ("360p by scaler", quality.measure),
+}
+QUICK_SECONDS: Final = 12.0
+QUICK_WARM_UP: Final = timedelta(seconds=3)
+WARM_UP: Final = timedelta(seconds=10)
+
+
+def main() -> int:
+    """Measure what the command line asks for; return the exit code."""
+    options = _options()
+    ffmpeg = find_ffmpeg(options.ffmpeg)
+    machine = this_machine(ffmpeg)
+    print(machine, flush=True)
+    measured = timedelta(seconds=QUICK_SECONDS if options.quick else 60 * options.minutes)
+    outcomes: dict[str, list[Outcome]] = {}
+    with tempfile.TemporaryDirectory(prefix="bucketcast-bench-") as folder:
+        setting = prepare(
+            size_named(full_hd=options.full_hd),
+            ffmpeg=ffmpeg,
+            folder=Path(folder),
+            measured=measured,
+            warm_up=QUICK_WARM_UP if options.quick else WARM_UP,
+        )
+        for name in options.only:
+            title, measure = MEASUREMENTS[name]
+            began = time.monotonic()
+            outcomes[name] = measure(setting)
+            print(f"\n{name}: {title} ({time.monotonic() - began:.0f} s)")
+            print(table(outcomes[name]), flush=True)
+    report = {
+        "version": 1,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": asdict(machine),
+        "source": setting.clip.file_name,
+        "rungs": dict(setting.rungs),
+        "preset": setting.plan.preset,
+        "seconds": measured.total_seconds(),
+        "figures": {name: [as_json(outcome) for outcome in found] for name, found in outcomes.items()},
+    }
+    options.output.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="short runs: to see that it works, not for figures")
+    add("--minutes", type=float, default=2.0, help="length of the steady broadcast (default: %(default)g)")
+    add("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), help="measure these alone")
+    add("--full-hd", action="store_true", help="1080p with four rungs: wants four cores")
+    add("--ffmpeg", type=Path, metavar="FILE", help="an FFmpeg to use instead of the packaged one")
+    add("--output", type=Path, metavar="FILE", default=Path("bench.json"), help="default: %(default)s")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

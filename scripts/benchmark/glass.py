@@ -1,0 +1,131 @@
+"""Glass to glass: from the sending of a frame to its presentation by hls.js in headless Chromium."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+
+from benchmark.figures import Figure, Outcome, Skipped, percentile
+from benchmark.sent_frames import SentFrames
+from benchmark.setting import STREAM, Setting, on_air
+from local_system.system import ROOT, System
+from tools.browser import Browser, chromium, find_programs
+from tools.frame_strip import read_strip
+
+STARTED: Final = timedelta(seconds=60)
+# hls.js has found its distance from the live edge once it has played for a while.
+SETTLING: Final = timedelta(seconds=5)
+SAMPLE_INTERVAL: Final = timedelta(seconds=1)
+
+_COUNT_STALLS: Final = """
+const video = document.querySelector("video");
+window.stalls = 0;
+video.addEventListener("waiting", () => { if (!video.seeking) window.stalls += 1; });
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Player:
+    """A way to configure hls.js on the viewer page, and its goals; None for stalls that are only counted."""
+
+    name: str
+    query: str
+    goal: float
+    stalls_goal: int | None
+
+
+PLAYERS: Final = (
+    Player(name="hls.js defaults", query="", goal=6.6, stalls_goal=0),
+    Player(name="liveSyncDurationCount=1", query="&liveSyncDurationCount=1", goal=4.0, stalls_goal=None),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewing:
+    """What a player showed: numbers on strips and when they were seen, stalls, the last picture's height."""
+
+    seen: Sequence[tuple[int, float]]
+    stalls: int
+    seconds: float
+    height: int
+
+
+def measure(setting: Setting) -> list[Outcome]:
+    """Watch a broadcast with each of PLAYERS in turn; raises NotStarted."""
+    name = "glass to glass"
+    if find_programs() is None:
+        return [Skipped(name=name, reason="Chromium is not installed")]
+    if not list((ROOT / ".cache/hls.js").glob("*/hls.min.js")):
+        return [Skipped(name=name, reason="hls.js is not there: npm is not installed")]
+    viewings = []
+    with on_air(setting, "glass") as broadcast:
+        for player in PLAYERS:
+            with chromium() as browser:
+                viewings.append(_watch(browser, broadcast.system, player, setting.beside))
+        sent = broadcast.sender.stop().sent
+    return [
+        outcome
+        for player, viewing in zip(PLAYERS, viewings, strict=True)
+        for outcome in _figures(player, viewing, sent)
+    ]
+
+
+def latencies(seen: Sequence[tuple[int, float]], sent: SentFrames) -> list[float]:
+    """Seconds from the sending of each frame *seen* (what its strip says, and when) to its being seen."""
+    return [
+        at - sent.times[number] for shown, at in seen if (number := sent.number_before(shown, at)) is not None
+    ]
+
+
+def _watch(browser: Browser, system: System, player: Player, length: timedelta) -> Viewing:
+    browser.open(system.viewer_page(STREAM) + player.query)
+    browser.wait_until("document.getElementById('video').currentTime > 0", within=STARTED)
+    time.sleep(SETTLING.total_seconds())
+    browser.script(_COUNT_STALLS)
+    began = time.monotonic()
+    seen: list[tuple[int, float]] = []
+    height = 0
+    while (elapsed := time.monotonic() - began) < length.total_seconds():
+        frame = browser.frame()
+        height = frame.pixels.shape[0]
+        # The strip is grey: any mean of red, green and blue is its luminance.
+        number = read_strip(frame.pixels.mean(axis=2).astype(np.uint8))
+        if number is not None:
+            seen.append((number, frame.at.timestamp()))
+        time.sleep(SAMPLE_INTERVAL.total_seconds())
+    return Viewing(
+        seen=seen, stalls=int(browser.script("return window.stalls")), seconds=elapsed, height=height
+    )
+
+
+def _figures(player: Player, viewing: Viewing, sent: SentFrames) -> list[Outcome]:
+    found = latencies(viewing.seen, sent)
+    name = f"glass to glass, {player.name}"
+    if not found:
+        return [Skipped(name=name, reason="no frame's number could be read")]
+    method = (
+        f"strip of the presented frame (requestVideoFrameCallback, last at {viewing.height} lines) to the "
+        f"time it was sent; median over {viewing.seconds:.0f} s, once it had played for "
+        f"{SETTLING.total_seconds():.0f} s"
+    )
+    return [
+        Figure(
+            name=name,
+            value=percentile(found, 0.5),
+            unit="s",
+            method=method,
+            count=len(found),
+            goal=player.goal,
+        ),
+        Figure(name=f"  longest, {player.name}", value=max(found), unit="s", method=method, count=len(found)),
+        Figure(
+            name=f"  stalls, {player.name}",
+            value=viewing.stalls,
+            unit="times",
+            method=method,
+            goal=player.stalls_goal,
+        ),
+    ]

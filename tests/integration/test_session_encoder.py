@@ -1,0 +1,462 @@
+"""A real FFmpeg encodes real feeds: what comes out, and what happens when it dies, hangs or never starts."""
+
+import asyncio
+import io
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from bucketcast.stream.bandwidth import declared_bandwidth
+from bucketcast.stream.configuration import Preset, RungConfiguration, StreamConfiguration
+from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex
+from ingest.encode import (
+    CutSegment,
+    EncoderFailed,
+    Opened,
+    Opening,
+    SessionEncoder,
+    SourceChanged,
+    find_ffmpeg,
+    plan_encoding,
+    session_encoder,
+)
+from ingest.encode.process import MAX_LOGGED_LINES
+from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track
+from tools.clip_feed import read_feed
+from tools.frame_strip import Clip, make_clip, read_frame_numbers
+
+FFMPEG = find_ffmpeg()
+CONFIGURATION = StreamConfiguration(
+    rungs=(
+        RungConfiguration(name=RungName("180p"), video_bitrate=BitsPerSecond(400_000)),
+        RungConfiguration(name=RungName("144p"), video_bitrate=BitsPerSecond(250_000)),
+    ),
+    segment_duration=timedelta(seconds=1),
+)
+# Keyframes of the source are longer apart than segments, and off their grid.
+CLIP = Clip(
+    width=320,
+    height=180,
+    frame_rate=Fraction(30000, 1001),
+    duration=timedelta(seconds=6),
+    keyframe_interval=timedelta(milliseconds=1700),
+    video_bitrate=600_000,
+)
+
+Interference = Callable[[SessionEncoder, CutSegment], Awaitable[None]]
+
+
+@dataclass(kw_only=True)
+class Encoded:
+    """What a session's encoder delivered, rung by rung."""
+
+    opened: Opened
+    encoder: SessionEncoder
+    segments: dict[RungName, list[CutSegment]] = field(default_factory=dict)
+
+    def media(self, rung: RungName) -> bytes:
+        return b"".join(segment.data for segment in self.segments[rung])
+
+
+def open_feed(items: Sequence[FeedItem]) -> tuple[Opened, list[FeedItem]]:
+    """The opening of *items*, and those that are left."""
+    opening = Opening()
+    for number, item in enumerate(items, 1):
+        if (opened := opening.add(item)) is not None:
+            return opened, list(items[number:])
+    raise AssertionError("the feed is too short to open")
+
+
+async def encode(
+    items: Sequence[FeedItem],
+    configuration: StreamConfiguration = CONFIGURATION,
+    *,
+    ffmpeg: Path = FFMPEG,
+    first: int = 0,
+    stall_timeout: timedelta = timedelta(seconds=10),
+    interfere: Interference | None = None,
+) -> Encoded:
+    """Encode *items* as fast as it goes; *interfere* sees each segment before it counts as delivered."""
+
+    async def deliver(segment: CutSegment) -> None:
+        if interfere is not None:
+            await interfere(encoder, segment)
+        encoded.segments.setdefault(segment.rung, []).append(segment)
+
+    opened, rest = open_feed(items)
+    encoder = SessionEncoder(
+        plan_encoding(configuration, opened.source),
+        origin=opened.origin,
+        ffmpeg=ffmpeg,
+        on_segment=deliver,
+        first=SegmentIndex(first),
+        stall_timeout=stall_timeout,
+    )
+    encoded = Encoded(opened=opened, encoder=encoder)
+    await encoder.start()
+    try:
+        for item in (*opened.items, *rest):
+            await encoder.write(item)
+        await encoder.finish()
+    finally:
+        await encoder.abort()
+    return encoded
+
+
+def packet_times(media: bytes, kind: str) -> list[int]:
+    """The presentation times of *media*'s packets of *kind*, in order, in ticks of 90 kHz."""
+    with av.open(io.BytesIO(media), mode="r", format="mpegts") as container:
+        return sorted(
+            packet.pts for packet in container.demux() if packet.pts is not None and packet.stream.type == kind
+        )
+
+
+def keyframe_times(media: bytes) -> list[int]:
+    with av.open(io.BytesIO(media), mode="r", format="mpegts") as container:
+        packets = container.demux(container.streams.video[0])
+        return [packet.pts for packet in packets if packet.pts is not None and packet.is_keyframe]
+
+
+def assert_exact(encoded: Encoded, clip: Clip, *, first_frame: int = 0) -> None:
+    """Every rung has every frame of *clip* once, in order, at its time, and keyframes on the grid alone."""
+    grid = plan_encoding(CONFIGURATION, encoded.opened.source).grid
+    assert set(encoded.segments) == {rung.name for rung in CONFIGURATION.rungs}
+    cuts = [
+        [(segment.index, segment.start, segment.duration) for segment in segments]
+        for segments in encoded.segments.values()
+    ]
+    assert cuts[0] == cuts[1]
+    for (index, start, duration), (following, next_start, _) in pairwise(cuts[0]):
+        assert following == index + 1
+        assert next_start == start + duration == grid.start(following)
+    assert cuts[0][-1][1] + cuts[0][-1][2] == grid.time_of_frame(clip.frames)
+    for rung, segments in encoded.segments.items():
+        for segment in segments:
+            ticks = 900_000 + round(grid.first_frame(segment.index) * 90_000 / clip.frame_rate)
+            assert keyframe_times(segment.data) == [ticks]
+        media = encoded.media(rung)
+        numbers = [stamped.number for stamped in read_frame_numbers(media)]
+        assert numbers == list(range(first_frame, clip.frames))
+        assert packet_times(media, "video") == [
+            900_000 + round(frame * 90_000 / clip.frame_rate) for frame in range(first_frame, clip.frames)
+        ]
+        sound = packet_times(media, "audio")
+        assert {after - before for before, after in pairwise(sound)} == {1920}
+        assert (sound[0] - 900_000) % 1920 == 0
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30), Fraction(30000, 1001)], ids=str)
+async def test_every_frame_is_in_every_rung_once_and_all_rungs_are_cut_alike(rate: Fraction) -> None:
+    clip = Clip(
+        width=320,
+        height=180,
+        frame_rate=rate,
+        duration=CLIP.duration,
+        keyframe_interval=CLIP.keyframe_interval,
+        video_bitrate=CLIP.video_bitrate,
+    )
+    encoded = await encode(read_feed(make_clip(clip)))
+    assert encoded.opened.source.frame_rate == rate
+    assert_exact(encoded, clip)
+    assert (encoded.encoder.restarts, encoded.encoder.lost) == (0, 0)
+    assert encoded.encoder.lag == timedelta(0)
+
+
+async def test_a_killed_ffmpeg_is_replaced_at_exactly_the_first_missing_segment() -> None:
+    killed: set[int] = set()
+
+    async def kill(encoder: SessionEncoder, segment: CutSegment) -> None:
+        # One rung has segment 2 then, the other may not.
+        if segment.index == 2 and not killed and encoder.pid is not None:
+            killed.add(encoder.pid)
+            os.kill(encoder.pid, signal.SIGKILL)
+
+    encoded = await encode(read_feed(make_clip(CLIP)), interfere=kill)
+    assert_exact(encoded, CLIP)
+    assert encoded.encoder.restarts == 1
+
+
+async def test_a_hung_ffmpeg_is_replaced() -> None:
+    stopped: set[int] = set()
+
+    async def stop(encoder: SessionEncoder, segment: CutSegment) -> None:
+        if segment.index == 1 and not stopped and encoder.pid is not None:
+            stopped.add(encoder.pid)
+            os.kill(encoder.pid, signal.SIGSTOP)
+
+    encoded = await encode(read_feed(make_clip(CLIP)), interfere=stop, stall_timeout=timedelta(seconds=1))
+    assert_exact(encoded, CLIP)
+    assert encoded.encoder.restarts == 1
+
+
+async def test_another_encoder_of_the_session_makes_the_same_segments_from_any_index_on() -> None:
+    whole = await encode(read_feed(make_clip(CLIP)))
+    part = await encode(read_feed(make_clip(CLIP)), first=3)
+    assert_exact(part, CLIP, first_frame=90)
+    for rung, segments in part.segments.items():
+        for mine, theirs in zip(segments, whole.segments[rung][3:], strict=True):
+            assert (mine.index, mine.start, mine.duration) == (theirs.index, theirs.start, theirs.duration)
+            for kind in ("video", "audio"):
+                assert packet_times(mine.data, kind) == packet_times(theirs.data, kind)
+
+
+async def test_a_replacement_after_a_day_goes_through_the_wrap_of_timestamps() -> None:
+    """33 bits of 90 kHz wrap after 26.5 hours; FLV's 24 bits have wrapped several times before."""
+    opened, rest = open_feed(read_feed(make_clip(CLIP)))
+    plan = plan_encoding(CONFIGURATION, opened.source)
+    first = plan.grid.index_of_frame(plan.grid.frame_at(Fraction(2**33, 90_000) - 13))
+    delivered: list[CutSegment] = []
+
+    async def deliver(segment: CutSegment) -> None:
+        if segment.rung == RungName("144p"):
+            delivered.append(segment)
+
+    encoder = SessionEncoder(
+        plan,
+        origin=opened.origin - plan.grid.start(first),
+        ffmpeg=FFMPEG,
+        on_segment=deliver,
+        first=first,
+    )
+    await encoder.start()
+    for item in (*opened.items, *rest):
+        await encoder.write(item)
+    await encoder.finish()
+    assert [segment.index - first for segment in delivered] == list(range(len(delivered)))
+    assert delivered[0].start == plan.grid.start(first)
+    assert delivered[-1].start + delivered[-1].duration == plan.grid.time_of_frame(
+        plan.grid.first_frame(first) + CLIP.frames
+    )
+    numbers = [stamped.number for segment in delivered for stamped in read_frame_numbers(segment.data)]
+    assert numbers == list(range(CLIP.frames))
+
+
+async def test_a_source_without_sound_gets_a_silent_track() -> None:
+    items = [item for item in read_feed(make_clip(CLIP)) if item.track is Track.VIDEO]
+    encoded = await encode(items)
+    assert_exact(encoded, CLIP)
+    media = encoded.media(RungName("144p"))
+    with av.open(io.BytesIO(media), mode="r", format="mpegts") as container:
+        assert not any(frame.to_ndarray().any() for frame in container.decode(audio=0))
+
+
+def without(items: Sequence[FeedItem], track: Track, start: float, end: float) -> list[FeedItem]:
+    """*items* without the frames of *track* that are shown from *start* to *end*, in seconds from the first."""
+    origin = next(item.presentation_time for item in items if isinstance(item, EncodedFrame))
+    return [
+        item
+        for item in items
+        if not isinstance(item, EncodedFrame)
+        or item.track is not track
+        or not start <= (item.presentation_time - origin).total_seconds() < end
+    ]
+
+
+@pytest.mark.parametrize(
+    ("track", "start", "end"),
+    [
+        (Track.VIDEO, 1.69, 3.39),  # one group: from a keyframe to the next
+        (Track.AUDIO, 1.5, 4),
+        (Track.AUDIO, 3, 60),
+    ],
+    ids=["a hole in the picture", "a hole in the sound", "sound that ends"],
+)
+async def test_a_hole_in_the_source_is_none_in_the_segments(track: Track, start: float, end: float) -> None:
+    encoded = await encode(without(read_feed(make_clip(CLIP)), track, start, end))
+    for rung, segments in encoded.segments.items():
+        assert [segment.index for segment in segments] == list(range(len(segments)))
+        media = encoded.media(rung)
+        assert packet_times(media, "video") == [
+            900_000 + round(frame * 90_000 / CLIP.frame_rate) for frame in range(CLIP.frames)
+        ]
+        sound = packet_times(media, "audio")
+        assert {after - before for before, after in pairwise(sound)} == {1920}
+        # The last frames of sound may end with the source's.
+        assert sound[-1] > 900_000 + 90_000 * (CLIP.duration.total_seconds() - 0.5)
+
+
+def make_source(path: Path, *options: str) -> list[FeedItem]:
+    """The feed of what FFmpeg makes of *options*."""
+    subprocess.run(
+        [
+            *(str(FFMPEG), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *options),
+            *("-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-c:a", "aac", str(path)),
+        ],
+        check=True,
+    )
+    return read_feed(path)
+
+
+async def test_an_odd_picture_loses_a_line_and_a_column(tmp_path: Path) -> None:
+    items = make_source(
+        tmp_path / "odd.flv", "-f", "lavfi", "-i", "testsrc2=s=241x181:r=25", "-t", "2", "-pix_fmt", "yuv444p"
+    )
+    configuration = StreamConfiguration(rungs=CONFIGURATION.rungs[:1])
+    encoded = await encode(items, configuration)
+    with av.open(io.BytesIO(encoded.media(RungName("180p"))), mode="r", format="mpegts") as container:
+        picture = next(container.decode(video=0))
+        assert (picture.width, picture.height, picture.format.name) == (240, 180, "yuv420p")
+
+
+@pytest.mark.parametrize("seconds", [1, 2])
+async def test_noise_does_not_exceed_the_declared_bandwidth(seconds: int, tmp_path: Path) -> None:
+    items = make_source(
+        tmp_path / "noise.flv",
+        *("-f", "lavfi", "-i", "color=gray:s=320x180:r=30,noise=alls=100:allf=t+u"),
+        *("-f", "lavfi", "-i", "anoisesrc=r=48000:a=0.9", "-t", "6", "-b:v", "8M"),
+    )
+    configuration = StreamConfiguration(rungs=CONFIGURATION.rungs, segment_duration=timedelta(seconds=seconds))
+    encoded = await encode(items, configuration)
+    for rung in configuration.rungs:
+        declared = declared_bandwidth(rung, configuration.audio_bitrate, configuration.segment_duration)
+        for segment in encoded.segments[rung.name]:
+            assert len(segment.data) * 8 / segment.duration.total_seconds() <= declared
+
+
+@pytest.mark.parametrize("preset", [Preset.ULTRAFAST, Preset.SUPERFAST, Preset.MEDIUM])
+async def test_the_segments_say_of_themselves_what_codecs_declares(preset: Preset) -> None:
+    configuration = StreamConfiguration(rungs=CONFIGURATION.rungs, preset=preset)
+    items = read_feed(make_clip(CLIP))
+    encoded = await encode(items, configuration)
+    for rung in plan_encoding(configuration, encoded.opened.source).rungs:
+        media = encoded.media(rung.name)
+        parameter_set = media.index(b"\x00\x00\x01\x67") + 4
+        assert rung.codecs == f"avc1.{media[parameter_set : parameter_set + 3].hex()},mp4a.40.2"
+
+
+async def test_a_changed_source_is_said_and_what_came_before_is_delivered() -> None:
+    opened, rest = open_feed(read_feed(make_clip(CLIP)))
+    delivered: list[CutSegment] = []
+
+    async def deliver(segment: CutSegment) -> None:
+        delivered.append(segment)
+
+    plan = plan_encoding(CONFIGURATION, opened.source)
+    encoder = SessionEncoder(plan, origin=opened.origin, ffmpeg=FFMPEG, on_segment=deliver)
+    await encoder.start()
+    for item in (*opened.items, *rest[:40]):
+        await encoder.write(item)
+    with pytest.raises(SourceChanged):
+        await encoder.write(CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex("1208")))
+    await encoder.finish()
+    assert {segment.rung for segment in delivered} == {rung.name for rung in plan.rungs}
+
+
+async def test_what_delivery_raises_ends_the_encoder_and_reaches_the_writer() -> None:
+    async def refuse(encoder: SessionEncoder, segment: CutSegment) -> None:
+        raise ConnectionError("no place for a segment")
+
+    with pytest.raises(ConnectionError, match="no place"):
+        await encode(read_feed(make_clip(CLIP)), interfere=refuse)
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_an_aborted_encoder_leaves_no_process_and_no_descriptor() -> None:
+    opened, _ = open_feed(read_feed(make_clip(CLIP)))
+    before = open_descriptors()
+    first = asyncio.Event()
+
+    async def deliver(segment: CutSegment) -> None:
+        first.set()
+
+    encoder = SessionEncoder(
+        plan_encoding(CONFIGURATION, opened.source), origin=opened.origin, ffmpeg=FFMPEG, on_segment=deliver
+    )
+    await encoder.start()
+    for item in read_feed(make_clip(CLIP)):
+        await encoder.write(item)
+    await first.wait()
+    pid = encoder.pid
+    assert pid is not None
+    await encoder.abort()
+    assert encoder.pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(EncoderFailed):
+        await encoder.write(opened.items[-1])
+    # Transports close their descriptors in the loop's next turn.
+    await asyncio.sleep(0)
+    assert open_descriptors() <= before + 1
+
+
+def program(folder: Path, text: str) -> Path:
+    path = folder / "ffmpeg"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.mark.parametrize("text", ["exit 1", "exit 0", "head -c 100000 /dev/zero >&7; exit 0", None])
+async def test_an_ffmpeg_that_always_fails_is_given_up(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_encoder, "RESTART_DELAYS", (timedelta(0),) * 3)
+    ffmpeg = tmp_path / "absent" if text is None else program(tmp_path, text)
+    with pytest.raises(EncoderFailed):
+        await encode(read_feed(make_clip(CLIP)), ffmpeg=ffmpeg)
+
+
+async def test_of_an_ffmpeg_that_talks_without_end_only_so_much_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(session_encoder, "RESTART_DELAYS", (timedelta(0),))
+    ffmpeg = program(tmp_path, "yes complaint | head -n 5000 >&2; head -c 100000 /dev/zero >&2; exit 1")
+    with pytest.raises(EncoderFailed):
+        await encode(read_feed(make_clip(CLIP)), ffmpeg=ffmpeg)
+    lines = [record for record in caplog.records if record.message == "FFmpeg message"]
+    assert len(lines) == MAX_LOGGED_LINES
+    assert "FFmpeg said more than is logged" in caplog.messages
+
+
+async def test_a_writer_is_held_up_while_ffmpeg_is_far_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_encoder, "MAX_WAITING_MEDIA", timedelta(seconds=2))
+    opened, rest = open_feed(read_feed(make_clip(CLIP)))
+
+    async def deliver(segment: CutSegment) -> None:
+        raise AssertionError("nothing is encoded")
+
+    encoder = SessionEncoder(
+        plan_encoding(CONFIGURATION, opened.source),
+        origin=opened.origin,
+        ffmpeg=program(tmp_path, "exec sleep 60"),
+        on_segment=deliver,
+    )
+    await encoder.start()
+    # Each frame so large that a few fill the pipe and the buffer before it.
+    written: list[timedelta] = []
+
+    async def write() -> None:
+        for item in (*opened.items, *rest):
+            if isinstance(item, EncodedFrame) and item.track is Track.VIDEO:
+                written.append(item.presentation_time)
+                large = EncodedFrame(
+                    track=item.track,
+                    decode_time=item.decode_time,
+                    presentation_time=item.presentation_time,
+                    keyframe=item.keyframe,
+                    data=bytes(200_000),
+                )
+                await encoder.write(large)
+            else:
+                await encoder.write(item)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(write(), 1)
+    assert timedelta(seconds=2) < encoder.waiting < timedelta(seconds=2.2)
+    await encoder.abort()
+    assert max(written) < timedelta(seconds=4)

@@ -1,0 +1,345 @@
+"""Publication by example; what holds for every history is in test_publication_properties.py."""
+
+from datetime import timedelta
+
+import pytest
+
+from bucketcast.errors import IllegalTransition
+from bucketcast.hls import MediaPlaylist, parse
+from bucketcast.records import decode_record
+from bucketcast.stream.identifiers import SegmentIndex, SessionNumber
+from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.object_names import seal_name, segment_name, session_record_name
+from bucketcast.stream.publication import is_complete
+from bucketcast.stream.seal import Seal
+from fakes import EPOCH
+from stream_world import FIRST, SLOTS, STREAM, UPLOADED, A, B, World, uploaded
+
+SECOND, THIRD = SessionNumber(2), SessionNumber(3)
+SILENCE = 10.0  # three segment durations and four seconds
+PATIENCE = 14.0  # two segment durations and ten seconds
+
+
+def listed(world: World, slot: int = 0) -> list[tuple[int, int, bool]]:
+    """Session, index and whether it is a gap, of every listed segment."""
+    playlist = parse(world.playlist(SLOTS[slot]))
+    assert isinstance(playlist, MediaPlaylist)
+    found = []
+    for segment in playlist.segments:
+        _, session, index = segment.uri.removesuffix(".ts").split("_")
+        found.append((int(session), int(index), segment.gap))
+    return found
+
+
+def ended(world: World) -> bool:
+    return all("#EXT-X-ENDLIST" in world.playlist(slot) for slot in SLOTS)
+
+
+def on_air(count: int = 2, *, reconnect_window: int = 60, finished: bool = False) -> World:
+    world = World(reconnect_window=reconnect_window)
+    world.report(world.claim(A), A, [uploaded(index) for index in range(count)], ended=finished)
+    world.wake()
+    return world
+
+
+def test_nothing_is_published_of_a_session_whose_record_is_not_there() -> None:
+    world = World()
+    session = world.claim(A)
+    record = world.ingest.objects.pop(session_record_name(STREAM, session))
+    world.report(session, A, [uploaded(0)])
+    world.wake()
+    assert not world.playlists()
+    world.ingest.objects[session_record_name(STREAM, session)] = record
+    world.wake()
+    assert listed(world) == [(1, 0, False)]
+
+
+def test_a_number_whose_record_never_came_is_skipped() -> None:
+    world = World()
+    session = world.claim(A)
+    del world.ingest.objects[session_record_name(STREAM, session)]
+    world.report(world.claim_at_once(B), B, [uploaded(0)])
+    world.wake()
+    assert not world.playlists()  # until the session before is drained
+    world.clock.advance(4)
+    world.wake()
+    assert listed(world) == [(2, 0, False)]
+    assert "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n" in world.playlist(SLOTS[0])
+
+
+def test_a_hole_in_a_timeline_is_waited_for() -> None:
+    """Uploads end in any order."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(0), uploaded(2)])
+    world.wake()
+    assert listed(world) == [(1, 0, False)]
+    world.report_later(session, A, [uploaded(0), uploaded(1), uploaded(2)])
+    world.wake()
+    assert listed(world) == [(1, index, False) for index in range(3)]
+
+
+def test_what_is_listed_stays_as_it_is_listed() -> None:
+    """A gap that a timeline later calls a segment cannot be, for its name is taken; and were it, nothing moves."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(0, SLOTS[1:2], gaps=SLOTS[:1])])
+    world.wake()
+    world.report_later(session, A, [uploaded(0)])
+    world.wake()
+    assert listed(world) == [(1, 0, True)]
+    assert listed(world, 2) == [(1, 0, False)]
+
+
+def test_the_next_session_waits_for_the_tail_of_the_one_before() -> None:
+    world = on_air(2)
+    world.clock.advance(4)
+    second = world.claim_at_once(B)
+    world.report(second, B, [uploaded(0)])
+    world.wake()
+    assert [session for session, _, _ in listed(world)] == [1, 1]
+    world.report_later(FIRST, A, [uploaded(index) for index in range(3)], ended=True)
+    world.wake()
+    assert listed(world) == [(1, 0, False), (1, 1, False), (1, 2, False), (2, 0, False)]
+    assert world.playlist(SLOTS[0]).count("#EXT-X-DISCONTINUITY\n") == 1
+
+
+def test_what_a_rung_lacks_at_the_seal_is_taken_from_the_bucket_or_given_up() -> None:
+    """Objects that were created before the seal are listed, although no timeline ever named them."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(0), uploaded(1, SLOTS[:1]), uploaded(2, SLOTS[:1])])
+    world.upload(session, uploaded(1, SLOTS[1:]))
+    world.wake()
+    world.clock.advance(5)
+    world.streams.end(STREAM)
+    world.wake()
+    assert listed(world, 1) == [(1, 0, False), (1, 1, False), (1, 2, True)]
+    gap = world.media.facts(segment_name(STREAM, SLOTS[1], session, SegmentIndex(2)))
+    assert gap is not None
+    assert gap.metadata["gap"] == "true"
+    assert ended(world)
+
+
+def test_a_seal_is_a_record_before_anything_stands_behind_it() -> None:
+    world = on_air(2)
+    world.clock.advance(4)
+    world.report(world.claim_at_once(B), B, [uploaded(0)])
+    world.clock.advance(4)
+    world.wake()
+    content = world.ingest.read(seal_name(STREAM, FIRST))
+    assert content is not None
+    seal = decode_record(Seal, content)
+    assert (seal.session, seal.broadcast, seal.last_index) == (1, 1, 1)
+    assert (seal.next_media_sequence, seal.next_discontinuity_sequence) == (2, 1)
+    assert [new.name for _, new in world.ingest.log].count(seal_name(STREAM, FIRST)) == 1
+
+
+def test_a_session_without_segments_counts_no_discontinuity() -> None:
+    world = on_air(1)
+    world.clock.advance(4)
+    world.claim_at_once(B)
+    world.clock.advance(8)
+    third = world.claim_at_once(A if False else type(A)("c"))
+    world.report(third, type(A)("c"), [uploaded(0)])
+    world.clock.advance(8)
+    world.wake()
+    assert listed(world) == [(1, 0, False), (3, 0, False)]
+    assert world.document.window[-1].media_sequence == 1
+    assert world.document.window[-1].discontinuity_sequence == 1
+
+
+def test_a_stream_goes_live_with_its_first_segment() -> None:
+    world = World()
+    world.claim(A)
+    assert world.wake().state is StreamState.IDLE
+    assert on_air().document.state is StreamState.LIVE
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(9.9, StreamState.LIVE), (10, StreamState.INTERRUPTED)])
+def test_a_silent_encoder_interrupts_its_broadcast(seconds: float, state: StreamState) -> None:
+    world = on_air()
+    world.clock.advance(seconds)
+    assert world.wake().state is state
+
+
+def test_an_encoder_that_ended_interrupts_its_broadcast_at_once() -> None:
+    world = on_air(finished=True)
+    assert world.document.state is StreamState.INTERRUPTED
+    assert not ended(world)
+
+
+def test_a_session_that_was_over_before_anybody_looked_still_ends() -> None:
+    """Its wake-ups were lost; it must not stay idle, for then nothing would ever write its ENDLIST."""
+    world = on_air(finished=True)
+    assert world.document.since == EPOCH
+    world.clock.advance(60)
+    assert world.wake().state is StreamState.ENDED
+    assert ended(world)
+
+
+def test_the_reconnect_window_runs_from_the_last_media() -> None:
+    """Not from the wake-up that noticed the silence, which may be late."""
+    world = on_air(reconnect_window=60)
+    world.clock.advance(45)
+    assert world.wake().since == EPOCH
+    world.clock.advance(14.9)
+    assert world.wake().state is StreamState.INTERRUPTED
+    world.clock.advance(0.1)
+    assert world.wake().state is StreamState.ENDED
+    assert ended(world)
+
+
+def test_an_encoder_that_was_cut_off_comes_back_without_a_discontinuity() -> None:
+    world = on_air(2)
+    world.clock.advance(30)
+    assert world.wake().state is StreamState.INTERRUPTED
+    world.report(FIRST, A, [uploaded(index) for index in range(3)])
+    assert world.wake().state is StreamState.LIVE
+    assert listed(world) == [(1, index, False) for index in range(3)]
+    assert "#EXT-X-DISCONTINUITY\n" not in world.playlist(SLOTS[0])
+
+
+def test_a_broadcaster_who_returns_within_the_window_goes_on_with_one_discontinuity() -> None:
+    world = on_air(2, finished=True)
+    world.clock.advance(59)
+    world.wake()
+    second = world.claim(B)
+    world.clock.advance(5)
+    assert world.wake().state is StreamState.INTERRUPTED
+    world.report(second, B, [uploaded(0)])
+    assert world.wake().state is StreamState.LIVE
+    assert listed(world) == [(1, 0, False), (1, 1, False), (2, 0, False)]
+    assert world.document.ended_broadcasts == 0
+
+
+def test_without_a_reconnect_window_an_end_is_an_end() -> None:
+    world = on_air(reconnect_window=0, finished=True)
+    assert world.document.state is StreamState.ENDED
+    assert ended(world)
+
+
+def test_without_a_reconnect_window_a_newcomer_is_still_given_time_for_its_first_segment() -> None:
+    world = on_air(reconnect_window=0)
+    world.clock.advance(SILENCE - 1)
+    world.claim(B)
+    world.clock.advance(PATIENCE - 0.1)
+    assert world.wake().state is StreamState.INTERRUPTED
+    world.clock.advance(0.1)
+    assert world.wake().state is StreamState.ENDED
+
+
+def test_a_newcomer_with_segments_keeps_the_broadcast_open_however_late_anybody_looks() -> None:
+    """The wake-ups that would have sealed the session before and published the newcomer's were lost."""
+    world = on_air(reconnect_window=0)
+    world.clock.advance(5)
+    second = world.claim(B)
+    world.clock.advance(100)
+    world.report(second, B, [uploaded(index) for index in range(40)])
+    assert world.wake().state is StreamState.LIVE
+    assert listed(world)[-1] == (2, 39, False)
+    assert world.document.ended_broadcasts == 0
+
+
+def test_a_newcomer_without_segments_reopens_the_reconnect_window_once() -> None:
+    world = on_air(reconnect_window=60, finished=True)
+    world.clock.advance(50)
+    world.claim(B)
+    world.clock.advance(59)
+    assert world.wake().state is StreamState.INTERRUPTED
+    world.clock.advance(1)
+    assert world.wake().state is StreamState.ENDED
+    assert is_complete(world.document)
+
+
+def test_an_end_ends_newcomers_too() -> None:
+    """`POST .../end` closes the broadcast at once, whatever is on its way into it."""
+    world = on_air(2)
+    world.clock.advance(4)
+    second = world.claim_at_once(B)
+    world.streams.end(STREAM)
+    world.wake()
+    assert ended(world)
+    world.clock.advance(2)
+    world.report(second, B, [uploaded(0)])
+    world.wake()
+    assert listed(world) == [(1, 0, False), (1, 1, False)]
+
+
+def test_a_claim_after_an_end_belongs_to_the_next_broadcast_even_before_the_seal() -> None:
+    world = on_air(2)
+    world.clock.advance(4)
+    world.streams.end(STREAM)
+    second = world.claim_at_once(B)
+    world.report(second, B, [uploaded(0)])
+    world.wake()
+    assert listed(world) == [(2, 0, False)]
+    assert not ended(world)
+    assert world.document.state is StreamState.LIVE
+    assert world.document.window[0].media_sequence == 2
+    assert world.document.window[0].discontinuity_sequence == 1
+
+
+def test_endlist_stays_until_the_next_broadcast_has_a_segment() -> None:
+    world = on_air(2)
+    world.clock.advance(4)
+    world.streams.end(STREAM)
+    world.wake()
+    world.clock.advance(100)
+    second = world.claim(B)
+    world.wake()
+    assert ended(world)
+    world.report(second, B, [uploaded(0)])
+    world.wake()
+    assert listed(world) == [(2, 0, False)]
+    assert not ended(world)
+
+
+def test_a_stream_that_is_not_on_air_cannot_be_ended() -> None:
+    world = World()
+    with pytest.raises(IllegalTransition):
+        world.streams.end(STREAM)
+    world = on_air(2)
+    world.streams.end(STREAM)
+    with pytest.raises(IllegalTransition):
+        world.streams.end(STREAM)
+
+
+def test_a_rung_that_is_missing_in_one_session_is_filled_there_only() -> None:
+    world = World()
+    first = world.claim(A, SLOTS[:1])
+    world.report(first, A, [uploaded(0, SLOTS[:1])], ended=True)
+    world.wake()
+    world.clock.advance(5)
+    world.report(world.claim(B), B, [uploaded(0)])
+    world.wake()
+    uris = [line for line in world.playlist(SLOTS[2]).splitlines() if not line.startswith("#")]
+    assert uris == ["../720p/segment_00000001_0000000000.ts", "segment_00000002_0000000000.ts"]
+
+
+def test_the_document_forgets_what_nobody_lists() -> None:
+    """Sessions and segments; after a hundred sessions it is no larger than after a few."""
+    world = World()
+    sizes = []
+    for number in range(40):
+        encoder = type(A)(f"e{number}")
+        session = world.claim_at_once(encoder)
+        world.report(session, encoder, [uploaded(index) for index in range(3)], ended=True)
+        world.wake()
+        world.clock.advance(5)
+        sizes.append((len(world.document.sessions), len(world.document.window), len(world.document.objects)))
+    assert max(sizes) == max(sizes[:6])
+    assert sizes[-1] == (2, 6, 5)
+
+
+def test_a_session_of_unknown_uploads_is_sealed_at_what_was_listed() -> None:
+    """Facts of the uploads themselves do not matter; which segments there are does."""
+    world = on_air(1)
+    world.clock.advance(5)
+    world.report(FIRST, A, [uploaded(0), uploaded(2)])
+    world.claim_at_once(B)
+    world.clock.advance(5)
+    world.wake()
+    assert world.document.next_media_sequence == 1
+    assert UPLOADED.size == 5
+    assert world.document.sessions[0].drain_until == EPOCH + timedelta(seconds=5 + 4)

@@ -1,0 +1,99 @@
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucketcast.errors import InvalidConfiguration, InvalidInput, InvalidName
+from bucketcast.stream.configuration import DEFAULT_RUNGS, Preset, StreamConfiguration
+from bucketcast.stream.stream_request import MAX_REQUEST_BYTES, parse_stream_request
+
+
+def test_what_is_left_out_takes_the_defaults() -> None:
+    request = parse_stream_request(b'{"id": "demo"}')
+    assert request.stream() == "demo"
+    assert request.configuration() == StreamConfiguration(rungs=DEFAULT_RUNGS)
+
+
+def test_kilobits_and_seconds_become_bits_and_durations() -> None:
+    body = {
+        "id": "demo",
+        "rungs": [{"name": "720p", "video_kbps": 2800}, {"name": "360p", "video_kbps": 800}],
+        "audio_kbps": 96,
+        "segment_seconds": 1.5,
+        "reconnect_window_seconds": 0,
+        "preset": "fast",
+        "pass_through": True,
+    }
+    configuration = parse_stream_request(json.dumps(body).encode()).configuration()
+    assert [(rung.name, rung.video_bitrate) for rung in configuration.rungs] == [
+        ("720p", 2_800_000),
+        ("360p", 800_000),
+    ]
+    assert (configuration.audio_bitrate, configuration.segment_duration) == (96_000, timedelta(seconds=1.5))
+    assert (configuration.reconnect_window, configuration.preset) == (timedelta(0), Preset.FAST)
+    assert configuration.pass_through
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "truncated"),
+        (b"{", "truncated"),
+        (b"null", "Expected `object`"),
+        (b"{}", "missing required field `id`"),
+        (b'{"id": 1}', r"\$.id"),
+        (b'{"id": "demo", "colour": "red"}', "colour"),
+        (b'{"id": "demo", "preset": "placebo"}', "placebo"),
+        (b'{"id": "demo", "rungs": [{"name": "720p"}]}', "video_kbps"),
+        (b'{"id": "\xff"}', "utf-8"),
+        (b'{"id": "' + b"a" * MAX_REQUEST_BYTES + b'"}', "at most 16384 bytes"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_answered_with_what_is_wrong(body: bytes, words: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=words):
+        parse_stream_request(body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"rungs": []}, "1 to 8 rungs"),
+        ({"rungs": [{"name": f"{900 - 2 * n}p", "video_kbps": 5000 - n} for n in range(9)]}, "1 to 8 rungs"),
+        ({"rungs": [{"name": "720p", "video_kbps": 1}]}, "video bitrate"),
+        ({"segment_seconds": 1e300}, "out of all bounds"),
+        ({"reconnect_window_seconds": 10**30}, "out of all bounds"),
+        ({"audio_kbps": 10**30}, "audio bitrate"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_answered_with_its_bounds(
+    fields: dict[str, object], words: str
+) -> None:
+    request = parse_stream_request(json.dumps({"id": "demo"} | fields).encode())
+    with pytest.raises(InvalidConfiguration, match=words):
+        request.configuration()
+
+
+def test_an_id_that_cannot_be_is_refused() -> None:
+    with pytest.raises(InvalidName):
+        parse_stream_request(b'{"id": "Demo"}').stream()
+
+
+@given(
+    st.binary(max_size=64)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(st.sampled_from(["id", "rungs", "audio_kbps", "segment_seconds"]), inner)
+        ),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_no_body_leads_to_anything_but_a_request_or_its_refusal(body: bytes) -> None:
+    try:
+        request = parse_stream_request(body)
+        request.stream()
+        request.configuration()
+    except InvalidInput as error:
+        assert str(error)
