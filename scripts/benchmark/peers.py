@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from grp import getgrgid
 from itertools import pairwise
 from pathlib import Path
+from pwd import getpwuid
 from typing import Final
 
 import av
@@ -82,6 +84,8 @@ def measure_nginx(setting: Setting) -> list[Outcome]:
             port=ports.rtmp,
             encoder=script,
             segment_duration=setting.plan.segment_duration,
+            # Started as root, its workers would be somebody who may not write here.
+            user=f"{getpwuid(os.geteuid()).pw_name} {getgrgid(os.getegid()).gr_name}",
         )
     )
     command = [nginx, "-c", str(configuration), "-p", str(folder), "-e", str(folder / "error.log")]
@@ -115,12 +119,13 @@ def encoder_arguments(
 
 
 def nginx_configuration(
-    *, module: Path, folder: Path, port: int, encoder: Path, segment_duration: timedelta
+    *, module: Path, folder: Path, port: int, encoder: Path, segment_duration: timedelta, user: str
 ) -> str:
     """nginx.conf: RTMP in on *port*, *encoder* for each broadcast, what it pushes as HLS in *folder*; pure."""
     milliseconds = segment_duration // timedelta(milliseconds=1)
     return f"""\
 load_module {module};
+user {user};
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;

@@ -31,6 +31,7 @@ from ingest.encode import (
     session_encoder,
 )
 from ingest.encode.process import MAX_LOGGED_LINES
+from ingest.encode.transport_stream import MediaSegment
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip, read_frame_numbers
@@ -184,6 +185,84 @@ async def test_a_killed_ffmpeg_is_replaced_at_exactly_the_first_missing_segment(
     encoded = await encode(read_feed(make_clip(CLIP)), interfere=kill)
     assert_exact(encoded, CLIP)
     assert encoded.encoder.restarts == 1
+
+
+async def test_what_a_replacement_can_no_longer_make_is_lost_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bound of what is kept is below a group here, so that the next one is the first to start from."""
+    monkeypatch.setattr(session_encoder, "MAX_KEPT_BYTES", 40_000)
+    opened, rest = open_feed(read_feed(make_clip(CLIP)))
+    delivered: dict[RungName, list[int]] = {rung.name: [] for rung in CONFIGURATION.rungs}
+    second = asyncio.Event()
+
+    async def deliver(segment: CutSegment) -> None:
+        delivered[segment.rung].append(segment.index)
+        if all(indexes[-1:] == [1] for indexes in delivered.values()):
+            second.set()
+
+    encoder = SessionEncoder(
+        plan_encoding(CONFIGURATION, opened.source), origin=opened.origin, ffmpeg=FFMPEG, on_segment=deliver
+    )
+    await encoder.start()
+    for item in (*opened.items, *rest):
+        late = isinstance(item, EncodedFrame) and item.decode_time - opened.origin > timedelta(seconds=3)
+        if late and encoder.restarts == 0 and not second.is_set():
+            await second.wait()
+            assert encoder.pid is not None
+            os.kill(encoder.pid, signal.SIGKILL)
+        await encoder.write(item)
+    await encoder.finish()
+    # The third group starts at 3.4 s, the first whole segment after it at 4 s.
+    assert list(delivered.values()) == [[0, 1, 4, 5], [0, 1, 4, 5]]
+    assert (encoder.restarts, encoder.lost) == (1, 4)
+
+
+async def test_of_a_feed_that_ends_with_nothing_kept_the_rest_is_lost_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session_encoder, "MAX_KEPT_BYTES", 0)
+    killed: set[int] = set()
+
+    async def kill(encoder: SessionEncoder, segment: CutSegment) -> None:
+        if segment.index == 1 and not killed and encoder.pid is not None and encoder.waiting == timedelta(0):
+            killed.add(encoder.pid)
+            os.kill(encoder.pid, signal.SIGKILL)
+
+    encoded = await encode(read_feed(make_clip(CLIP)), interfere=kill)
+    made = sum(len(segments) for segments in encoded.segments.values())
+    assert made + encoded.encoder.lost == 12
+
+
+async def test_a_segment_that_is_made_again_for_another_rung_is_delivered_once() -> None:
+    opened, _ = open_feed(read_feed(make_clip(CLIP)))
+    plan = plan_encoding(CONFIGURATION, opened.source)
+    delivered: list[SegmentIndex] = []
+
+    async def deliver(segment: CutSegment) -> None:
+        delivered.append(segment.index)
+
+    encoder = SessionEncoder(plan, origin=opened.origin, ffmpeg=FFMPEG, on_segment=deliver)
+    for index in map(SegmentIndex, (0, 1, 1, 0, 2)):
+        segment = MediaSegment(
+            index=index, start=plan.grid.start(index), duration=timedelta(seconds=1), data=b""
+        )
+        await encoder._deliver(plan.rungs[0], segment)
+    assert delivered == [0, 1, 2]
+
+
+async def test_a_picture_from_long_before_the_session_is_another_session() -> None:
+    opened, _ = open_feed(read_feed(make_clip(CLIP)))
+    plan = plan_encoding(CONFIGURATION, opened.source)
+
+    async def deliver(segment: CutSegment) -> None:
+        raise AssertionError("nothing is encoded")
+
+    encoder = SessionEncoder(
+        plan, origin=opened.origin + timedelta(hours=1), ffmpeg=FFMPEG, on_segment=deliver
+    )
+    with pytest.raises(SourceChanged, match="not within the session"):
+        await encoder.write(opened.items[-1])
 
 
 async def test_a_hung_ffmpeg_is_replaced() -> None:
@@ -399,7 +478,13 @@ def program(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("text", ["exit 1", "exit 0", "head -c 100000 /dev/zero >&7; exit 0", None])
+# The last argument ends with the number of the last rung's pipe.
+GARBAGE = 'for last; do :; done; exec head -c 100000 /dev/zero >"/proc/self/fd/${last##*pipe:}"'
+
+
+@pytest.mark.parametrize(
+    "text", ["exit 1", "exit 0", GARBAGE, None], ids=["fails", "does nothing", "writes garbage", "is absent"]
+)
 async def test_an_ffmpeg_that_always_fails_is_given_up(
     text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ class SessionEncoder:
         self._stall_timeout = stall_timeout
         self._intake = Intake(plan.source)
         self._writer = FlvWriter(origin)
-        self._history = FeedHistory()
+        self._history = FeedHistory(max_bytes=MAX_KEPT_BYTES)
         self._next = {rung.name: first for rung in plan.rungs}
         self._cutters: tuple[SegmentCutter, ...] = ()
         self._read_position = 0
@@ -193,10 +193,18 @@ class SessionEncoder:
         """Wait for a group of the feed from which the first missing segment can be made; None at its end."""
         while (start := self._history.start_for(self._needed_from())) is None:
             if self._ended:
+                self._count_lost()
                 return None
             self._written.clear()
             await self._written.wait()
         return start
+
+    def _count_lost(self) -> None:
+        """Count what was written, is not delivered, and is not kept any more."""
+        grid = self._plan.grid
+        last = grid.index_of_frame(grid.frame_at(_seconds(self._written_time - self._origin)))
+        if self._written_time > self._origin:
+            self.lost += sum(max(0, last + 1 - missing) for missing in self._next.values())
 
     def _needed_from(self) -> timedelta:
         """From when on the feed is needed for the first missing segment, on the sender's clock."""

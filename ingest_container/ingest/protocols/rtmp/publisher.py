@@ -235,10 +235,10 @@ class Publisher:
         logger.info("RTMP publish accepted", extra={"peer_address": self.peer_address})
 
     async def _send(self) -> bool:
-        """Send what there is to send; return whether there was and it went. A peer that does not take it is read from until it has ended.
+        """Send what there is to send; return whether there was and it went.
 
-        A publisher that closes with unread answers has its connection reset, but what it sent before that is
-        in the kernel's buffer still.
+        A peer that does not take it is read from until it has ended: a publisher that closes with unread
+        answers has its connection reset, but what it sent before that is in the kernel's buffer still.
         """
         data = self._connection.data_to_send()
         if not data or not self._writable:

@@ -456,4 +456,4 @@ def test_whatever_messages_come_they_are_handled_or_refused(sent: list[Message],
         _run(peer.connection, chunks)
     except RtmpError as error:
         peer.connection.fail(error.description)
-    peer.answered()
+        assert peer.connection.stage is Stage.CLOSED
