@@ -11,8 +11,8 @@ from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.stream_key import key_matches, parse_stream_key
 from bucketcast.stream.stream_record import StreamRecord
 from bucketcast.stream_records import latest_stream_record
-from ingest.encode.opening import Opening
 from ingest.encode.intake import SourceChanged
+from ingest.encode.opening import Opened, Opening
 from ingest.encode.session_encoder import EncoderFailed
 from ingest.feed import CodecConfiguration, FeedItem
 from ingest.protocols.rtmp import (
@@ -91,12 +91,18 @@ class Broadcaster:
     async def close(self, reason: CloseReason) -> None:
         """See PublishSession.close."""
         self._on_closed(self)
-        if self._session is None and (opened := self._opening.conclude()) is not None:
-            # A broadcast shorter than the opening is still a broadcast.
-            self._session = await Session.open(self._record, opened, self._surroundings, self._over)
+        self._surroundings.metrics.sessions_ended.labels(str(reason)).inc()
+        try:
+            if self._session is None and (opened := self._opening.conclude()) is not None:
+                # A broadcast shorter than the opening is still a broadcast.
+                self._session = await self._open(opened)
+        except BucketcastError as error:
+            _log.warning("short broadcast was not kept", extra={"stream": self.stream, "reason": str(error)})
         if self._session is not None:
             await self._session.finish()
-        self._surroundings.metrics.sessions_ended.labels(str(reason)).inc()
+
+    async def _open(self, opened: Opened) -> Session:
+        return await Session.open(self._record, opened, self._surroundings, self._over)
 
     async def _take(self, item: FeedItem) -> None:
         if self._session is not None:
@@ -110,7 +116,7 @@ class Broadcaster:
             else:
                 return
         if (opened := self._opening.add(item)) is not None:
-            self._session = await Session.open(self._record, opened, self._surroundings, self._over)
+            self._session = await self._open(opened)
 
     def _fresh_opening(self) -> Opening:
         """An opening that knows the formats that were announced so far."""

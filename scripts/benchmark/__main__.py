@@ -27,6 +27,7 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]
 QUICK_SECONDS: Final = 12.0
 QUICK_WARM_UP: Final = timedelta(seconds=3)
 WARM_UP: Final = timedelta(seconds=10)
+SHORT_VIEWS: Final = 4
 
 
 def main() -> int:
@@ -44,6 +45,7 @@ def main() -> int:
             folder=Path(folder),
             measured=measured,
             warm_up=QUICK_WARM_UP if options.quick else WARM_UP,
+            short_views=1 if options.quick else SHORT_VIEWS,
         )
         for name in options.only:
             title, measure = MEASUREMENTS[name]

@@ -23,7 +23,6 @@ SAMPLE_INTERVAL: Final = timedelta(seconds=1)
 LIVE_WINDOW: Final = timedelta(seconds=14)
 # Where in a segment's two seconds a page is opened decides by up to as much how far behind it stays; so it is
 # opened several times, and watched for stalls once.
-SHORT_VIEWS: Final = 4
 SHORT_VIEW: Final = timedelta(seconds=3)
 
 _COUNT_STALLS: Final = """
@@ -68,7 +67,7 @@ def measure(setting: Setting) -> list[Outcome]:
         return [Skipped(name=name, reason="hls.js is not there: npm is not installed")]
     with on_air(setting, "glass") as broadcast:
         time.sleep(LIVE_WINDOW.total_seconds())
-        viewings = [_watch_often(broadcast.system, player, setting.beside) for player in PLAYERS]
+        viewings = [_watch_often(broadcast.system, player, setting) for player in PLAYERS]
         sent = broadcast.sender.stop().sent
     return [
         outcome
@@ -116,9 +115,9 @@ def viewing_figures(player: Player, viewings: Sequence[Viewing], sent: SentFrame
     ]
 
 
-def _watch_often(system: System, player: Player, length: timedelta) -> list[Viewing]:
+def _watch_often(system: System, player: Player, setting: Setting) -> list[Viewing]:
     with chromium() as browser:
-        lengths = (length, *(SHORT_VIEW for _ in range(SHORT_VIEWS)))
+        lengths = (setting.beside, *[SHORT_VIEW] * setting.short_views)
         return [_watch(browser, system, player, length) for length in lengths]
 
 

@@ -33,6 +33,8 @@ NAME: Final = "bench"
 # How often playlists are looked at: what it adds to a time is counted out again by the file's own.
 POLL_SECONDS: Final = 0.01
 STOP_SECONDS: Final = 10.0
+# nginx sends sound at once and pictures from the next keyframe on.
+ANALYZED: Final = timedelta(seconds=5)
 NGINX_MODULE: Final = "ngx_rtmp_module.so"  # Debian's package libnginx-mod-rtmp
 
 
@@ -74,7 +76,8 @@ def measure_nginx(setting: Setting) -> list[Outcome]:
         extra=("-flags:v", "+global_header", "-flags:a", "+global_header"),
     )
     script = folder / "encode"
-    script.write_text(f"#!/bin/sh\nexec {shlex.join((str(setting.ffmpeg), *arguments))} >/dev/null 2>&1\n")
+    encode = shlex.join((str(setting.ffmpeg), *arguments))
+    script.write_text(f"#!/bin/sh\nexec {encode} >/dev/null 2>{folder}/encoder.log\n")
     script.chmod(0o755)
     configuration = folder / "nginx.conf"
     configuration.write_text(
@@ -108,6 +111,7 @@ def encoder_arguments(
     changed = list(arguments)
     lead = changed.index("-itsoffset")
     del changed[lead : lead + 2]
+    changed[changed.index("-analyzeduration") + 1] = str(ANALYZED // timedelta(microseconds=1))
     pipe = changed.index("pipe:0")
     changed[pipe - 1 : pipe + 1] = source
     tee = changed.index("tee") - 1

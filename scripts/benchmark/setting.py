@@ -39,6 +39,7 @@ class Setting:
     folder: Path
     measured: timedelta  # how long a steady broadcast is measured
     warm_up: timedelta  # what starting costs is over by then
+    short_views: int  # how often a player is started anew, beside the view that is watched for stalls
 
     @property
     def beside(self) -> timedelta:
@@ -56,7 +57,13 @@ class Setting:
 
 
 def prepare(
-    size: SampleSize, *, ffmpeg: Path, folder: Path, measured: timedelta, warm_up: timedelta
+    size: SampleSize,
+    *,
+    ffmpeg: Path,
+    folder: Path,
+    measured: timedelta,
+    warm_up: timedelta,
+    short_views: int,
 ) -> Setting:
     """Make the clip of *size*, unless it is there, and plan its ladder as the ingest would."""
     clip = Clip(
@@ -76,6 +83,7 @@ def prepare(
         folder=folder,
         measured=measured,
         warm_up=warm_up,
+        short_views=short_views,
     )
 
 

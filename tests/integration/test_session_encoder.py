@@ -258,9 +258,7 @@ async def test_a_picture_from_long_before_the_session_is_another_session() -> No
     async def deliver(segment: CutSegment) -> None:
         raise AssertionError("nothing is encoded")
 
-    encoder = SessionEncoder(
-        plan, origin=opened.origin + timedelta(hours=1), ffmpeg=FFMPEG, on_segment=deliver
-    )
+    encoder = SessionEncoder(plan, origin=opened.origin + timedelta(hours=1), ffmpeg=FFMPEG, on_segment=deliver)
     with pytest.raises(SourceChanged, match="not within the session"):
         await encoder.write(opened.items[-1])
 

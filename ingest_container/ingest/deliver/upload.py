@@ -103,9 +103,11 @@ class SegmentUploader:
             try:
                 fact = await self._create(segment, pending.content)
             except (Unavailable, TooManyWrites):
-                self._metrics.retried()
-                await asyncio.sleep(pending.pause)
-                pending.pause = min(2 * pending.pause, LONGEST_PAUSE)
+                await self._pause(pending)
+            except Exception:  # noqa: BLE001 - see below
+                # Whatever a library may raise: a segment that is never decided would stop its rung for good.
+                _log.exception("upload failed unexpectedly", extra={"stream": self._stream})
+                await self._pause(pending)
         del self._waiting[segment.rung, segment.index]
         self._note_success(segment)
         if isinstance(fact, UploadedSegment):
@@ -130,6 +132,11 @@ class SegmentUploader:
                 fact=fact,
             )
         )
+
+    async def _pause(self, pending: _Pending) -> None:
+        self._metrics.retried()
+        await asyncio.sleep(pending.pause)
+        pending.pause = min(2 * pending.pause, LONGEST_PAUSE)
 
     def _give_up_if_hopeless(self, pending: _Pending) -> None:
         segment = pending.segment

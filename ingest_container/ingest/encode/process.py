@@ -59,46 +59,33 @@ class FfmpegProcess:
     @classmethod
     async def start(cls, ffmpeg: Path, plan: EncodingPlan, start: SegmentIndex) -> Self:
         """Start *ffmpeg* on *plan* from segment *start* on; raises OSError where it cannot be started."""
-        reads: list[int] = []
-        with contextlib.ExitStack() as writes:
+        with contextlib.ExitStack() as writes, contextlib.ExitStack() as reads:
             descriptors: list[int] = []
-            try:
-                for _ in range(len(plan.rungs) + 1):
-                    read, write = os.pipe()
-                    reads.append(read)
-                    writes.callback(os.close, write)
-                    descriptors.append(write)
-                arguments = ffmpeg_arguments(
-                    plan, start=start, outputs=descriptors[:-1], progress=descriptors[-1]
-                )
-                process = await asyncio.create_subprocess_exec(
-                    ffmpeg,
-                    *arguments,
-                    stdin=PIPE,
-                    stdout=DEVNULL,
-                    stderr=PIPE,
-                    pass_fds=descriptors,
-                    # A Ctrl-C at the terminal is for us: FFmpeg ends when its feed does.
-                    process_group=0,
-                )
-            except BaseException:
-                for read in reads:
-                    os.close(read)
-                raise
-        names = {
-            descriptor: f"{rung.name}.ts" for descriptor, rung in zip(descriptors, plan.rungs, strict=False)
-        }
-        _log.info(
-            "FFmpeg started",
-            extra={
-                "pid": process.pid,
-                "segment": start,
-                "command": printable(ffmpeg, arguments, {**names, descriptors[-1]: "progress.txt"}),
-            },
-        )
-        connected = [await _connect(read) for read in reads]
-        *outputs, progress = (reader for reader, _ in connected)
-        return cls(process, outputs, progress, [transport for _, transport in connected])
+            pipes: list[tuple[asyncio.StreamReader, asyncio.ReadTransport]] = []
+            for _ in range(len(plan.rungs) + 1):
+                read, write = os.pipe()
+                # FFmpeg has its own copy; while ours is open, the pipe would not end with FFmpeg.
+                writes.callback(os.close, write)
+                descriptors.append(write)
+                pipes.append(await _connect(read))
+                reads.callback(pipes[-1][1].close)
+            arguments = ffmpeg_arguments(plan, start=start, outputs=descriptors[:-1], progress=descriptors[-1])
+            process = await asyncio.create_subprocess_exec(
+                ffmpeg,
+                *arguments,
+                stdin=PIPE,
+                stdout=DEVNULL,
+                stderr=PIPE,
+                pass_fds=descriptors,
+                # A Ctrl-C at the terminal is for us: FFmpeg ends when its feed does.
+                process_group=0,
+            )
+            reads.pop_all()
+        files = [*(f"{rung.name}.ts" for rung in plan.rungs), "progress.txt"]
+        command = printable(ffmpeg, arguments, dict(zip(descriptors, files, strict=True)))
+        _log.info("FFmpeg started", extra={"pid": process.pid, "segment": start, "command": command})
+        *outputs, progress = (reader for reader, _ in pipes)
+        return cls(process, outputs, progress, [transport for _, transport in pipes])
 
     @property
     def pid(self) -> int:

@@ -10,9 +10,12 @@ import playlist_history
 from bucketcast.errors import PreconditionFailed, TooManyWrites, Unavailable
 from bucketcast.handlers.publish import REVISION_KEY
 from bucketcast.ports import Bucket, StreamDocuments
-from bucketcast.stream.identifiers import SessionNumber
+from bucketcast.records import decode_record
+from bucketcast.stream.identifiers import EncoderId
+from bucketcast.stream.object_names import seal_name
+from bucketcast.stream.seal import Seal
 from bucketcast.stream.timeline import TimelineSegment
-from stream_world import SLOTS, STREAM, A, B, World, uploaded
+from stream_world import FIRST, SLOTS, STREAM, A, B, World, uploaded
 
 Port = TypeVar("Port", bound=Bucket | StreamDocuments)
 
@@ -161,27 +164,64 @@ def test_a_publisher_that_is_overtaken_by_newer_segments_never_goes_back() -> No
     """Another encoder's report, and the publisher that it wakes, come in the middle of any call."""
     call = met = 0
     while met or call == 0:
-        world, session = World(), SessionNumber(1)
 
-        def newer(_: str) -> None:
-            world.clock.advance(0.3)  # noqa: B023 - the world of this round
-            world.report(session, B, [uploaded(index) for index in range(1, 5)])  # noqa: B023
-            world.other_publisher.publish(STREAM)  # noqa: B023
+        def newer(world: World) -> None:
+            world.report_later(FIRST, B, [uploaded(index) for index in range(1, 5)])
+            world.other_publisher.publish(STREAM)
+            world.clock.advance(2)
 
-        disturbance = Disturbance(newer)
-        world = World(wrapped=disturbance.around, wrapped_documents=disturbance.around)
-        world.wake()
-        world.claim(A)
-        world.report(session, A, [uploaded(0)])
-        world.wake()
-        world.report_later(session, A, [uploaded(0), uploaded(1)])
-        disturbance.arm(call)
-        world.wake()
-        if disturbance.happened:
+        world, met = _met_at(call, newer)
+        if met:
             assert world.playlist(SLOTS[0]).count("#EXTINF") == 5
-        playlist_history.check(world.media)
-        met, call = disturbance.happened, call + 1
+        call += 1
     assert call > 5
+
+
+@pytest.mark.parametrize("publishes", [False, True])
+def test_a_session_that_grows_while_it_is_sealed_ends_where_its_seal_says(*, publishes: bool) -> None:
+    """P7 in the moment between the decision and its record."""
+    call = met = 0
+    while met or call == 0:
+
+        def grow(world: World) -> None:
+            world.report_later(FIRST, B, [uploaded(index) for index in range(2, 5)])
+            if publishes:
+                world.other_publisher.publish(STREAM)
+
+        def end(world: World) -> None:
+            world.report_later(world.claim_at_once(EncoderId("c")), EncoderId("c"), [uploaded(0)])
+            world.clock.advance(5)
+
+        world, met = _met_at(call, grow, prepare=end)
+        world.wake()
+        content = world.ingest.read(seal_name(STREAM, FIRST))
+        assert content is not None
+        seal = decode_record(Seal, content)
+        assert [(s.session, s.index, s.media_sequence) for s in world.document.window] == [
+            *((FIRST, index, index) for index in range(seal.last_index + 1)),
+            (2, 0, seal.next_media_sequence),
+        ]
+        playlist_history.check(world.media)
+        call += 1
+    assert call > 5
+
+
+def _met_at(
+    call: int, event: Callable[[World], None], prepare: Callable[[World], None] = lambda _: None
+) -> tuple[World, int]:
+    """A world in which *event* came in the middle of a publication, at its *call*-th call of a port."""
+    disturbance = Disturbance(lambda _: event(world))
+    world = World(wrapped=disturbance.around, wrapped_documents=disturbance.around)
+    world.other_publisher.publish(STREAM)
+    world.report(world.claim(A), A, [uploaded(0)])
+    world.other_publisher.publish(STREAM)
+    world.report_later(FIRST, A, [uploaded(0), uploaded(1)])
+    prepare(world)
+    disturbance.arm(call)
+    world.wake()
+    disturbance.disarm()
+    playlist_history.check(world.media)
+    return world, disturbance.happened
 
 
 @pytest.mark.parametrize("refusal", [TooManyWrites("429"), PreconditionFailed("412")])
@@ -244,7 +284,7 @@ def test_what_never_ends_is_given_up_for_another_wakeup() -> None:
 def test_objects_of_unknown_origin_are_replaced() -> None:
     """A playlist that somebody else wrote has no revision, and is older than all."""
     world = World()
-    world.report(world.claim(A), A, [uploaded(0)])
+    world.report(world.claim(A), A, [uploaded(index) for index in range(3)])
     world.wake()
     name = f"{STREAM}/720p/playlist.m3u8"
     published = world.playlists()

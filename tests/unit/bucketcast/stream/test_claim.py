@@ -132,7 +132,7 @@ def test_a_session_goes_on_until_another_takes_its_place() -> None:
 def test_a_session_has_ended_with_its_broadcast_and_with_its_seal() -> None:
     world = World()
     session = world.claim(A)
-    world.report(session, A, [uploaded(0)])
+    world.report(session, A, [uploaded(index) for index in range(3)])
     assert holding(world.wake(), session) == "on"
     ended = end_broadcast(world.document, now=world.clock.now())
     assert holding(ended, session) == "ended"

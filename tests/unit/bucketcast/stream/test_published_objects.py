@@ -32,17 +32,22 @@ def test_a_stream_that_never_was_on_air_publishes_its_state_only() -> None:
 
 
 def test_every_rank_names_only_objects_of_the_ranks_before_it() -> None:
-    playlists, (multivariant,), _ = published_objects(world_with(0).document)
+    playlists, (multivariant,), _ = published_objects(world_with(0, 1, 2).document)
     assert [playlist.name for playlist in playlists] == [f"demo/{slot}/playlist.m3u8" for slot in SLOTS]
     assert multivariant.name == "demo/master.m3u8"
     assert all(new.content_type == PLAYLIST for new in (*playlists, multivariant))
-    assert all(new.cache_control == LIVE for rank in published_objects(world_with(0).document) for new in rank)
+    assert all(
+        new.cache_control == LIVE for rank in published_objects(world_with(0, 1, 2).document) for new in rank
+    )
 
 
 def test_the_multivariant_playlist_waits_for_every_slot() -> None:
     """Players read it once."""
     world = World()
-    world.report(world.claim(A), A, [uploaded(0, SLOTS[:2])])
+    session = world.claim(A)
+    world.report(session, A, [uploaded(0, SLOTS[:2])])
+    world.wake()
+    world.clock.advance(11)  # and is cut off
     playlists, multivariant, _ = published_objects(world.wake())
     assert (len(playlists), multivariant) == (2, ())
 
@@ -50,7 +55,7 @@ def test_the_multivariant_playlist_waits_for_every_slot() -> None:
 def test_a_media_playlist_looks_like_this() -> None:
     world = World()
     session = world.claim(A)
-    world.report(session, A, [uploaded(0), uploaded(1, SLOTS[1:], gaps=SLOTS[:1])])
+    world.report(session, A, [uploaded(0), uploaded(1, SLOTS[1:], gaps=SLOTS[:1]), uploaded(2)])
     world.wake()
     assert world.playlist(SLOTS[0]) == (
         "#EXTM3U\n"
@@ -65,11 +70,14 @@ def test_a_media_playlist_looks_like_this() -> None:
         "#EXT-X-GAP\n"
         "#EXTINF:2.000,\n"
         "segment_00000001_0000000001.ts\n"
+        "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T01:00:04.000Z\n"
+        "#EXTINF:2.000,\n"
+        "segment_00000001_0000000002.ts\n"
     )
 
 
 def test_a_slot_that_a_session_lacks_lists_another_rung_in_its_folder() -> None:
-    world = world_with(0, rungs=(1,))
+    world = world_with(0, 1, 2, rungs=(1,))
     for slot, uri in zip(SLOTS, ("../480p/segment", "segment", "../480p/segment"), strict=True):
         assert f"\n{uri}_00000001_0000000000.ts\n" in world.playlist(slot)
 
@@ -78,7 +86,7 @@ def test_a_slot_that_a_session_lacks_lists_another_rung_in_its_folder() -> None:
 def test_the_declared_bandwidth_is_the_slots_or_that_of_a_larger_rung_that_fills_it(
     rungs: tuple[int, ...], filled_by: tuple[int, ...]
 ) -> None:
-    document = world_with(0, rungs=rungs).document
+    document = world_with(0, 1, 2, rungs=rungs).document
     configuration = document.configuration
     _, (multivariant,), _ = published_objects(document)
     playlist = parse(multivariant.content.decode())
@@ -98,7 +106,7 @@ def test_the_declared_bandwidth_is_the_slots_or_that_of_a_larger_rung_that_fills
 
 
 def test_the_state_names_the_broadcast_on_air_and_afterwards_the_last_one() -> None:
-    world = world_with(0)
+    world = world_with(0, 1, 2)
 
     def state() -> tuple[str, int]:
         shown = json.loads(world.media.contents()["demo/state.json"])
