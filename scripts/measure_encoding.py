@@ -5,6 +5,8 @@ CPU seconds of FFmpeg per second of stream, and VMAF of every rung, scaled up to
 what went in. The clip stands in for film: drifting soft noise and gradients, a detailed zoom, a change of
 scene every two and a half seconds, and grain over all of it.
 
+Takes ten minutes on two cores.
+
     PYTHONPATH=functions:ingest_container .venv/bin/python scripts/measure_encoding.py [--json FILE]
 """
 

@@ -14,7 +14,7 @@ from bucketcast.errors import BucketcastError
 from bucketcast.ports import Bucket
 from bucketcast.stream.claim import ClaimRequest, Renewal
 from bucketcast.stream.encoder_report import EncoderReport
-from bucketcast.stream.identifiers import EncoderId
+from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.stream_record import StreamRecord
 from ingest.control import Control
@@ -89,6 +89,8 @@ class Session:
             metrics=self._metrics,
             on_decided=self._writer.decided,
         )
+        self._grid = plan.grid
+        self._next: dict[RungName, int] = {}  # the index that each rung's next segment should have
         self._encoder = SessionEncoder(
             plan, origin=opened.origin, ffmpeg=surroundings.ffmpeg, on_segment=self._cut
         )
@@ -200,8 +202,16 @@ class Session:
                 "index": segment.index,
             },
         )
+        for index in range(self._next.get(segment.rung, 0), segment.index):
+            # The encoder went on behind what it could not make (again).
+            self._uploader.upload(self._never_made(segment.rung, SegmentIndex(index)))
+        self._next[segment.rung] = segment.index + 1
         self._writer.cut(segment.index)
         self._uploader.upload(segment)
+
+    def _never_made(self, rung: RungName, index: SegmentIndex) -> CutSegment:
+        start, end = self._grid.start(index), self._grid.start(SegmentIndex(index + 1))
+        return CutSegment(rung=rung, index=index, start=start, duration=end - start, data=b"")
 
     async def _renew(self) -> None:
         """Renew the lease by media until the session is over."""

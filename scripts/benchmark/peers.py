@@ -192,16 +192,21 @@ def _measure(
 
     with setting.sender(port, NAME, folder) as sender:
         _poll(look, setting.warm_up)
-        before, began = _cpu(process.pid), time.monotonic()
+        before, began = _cpu(process.pid), time.time()
         _poll(look, setting.beside)
-        seconds = time.monotonic() - began
+        ended = time.time()
         spent = {program: cpu - before.get(program, 0.0) for program, cpu in _cpu(process.pid).items()}
         sent = sender.stop().sent
     times = [
         value
         for listed in listings.values()
-        for value in sent_to_listed(listed, _first_numbers(folder, listed), sent)
+        for value in sent_to_listed(
+            {name: at for name, at in listed.items() if began <= at < ended},
+            _first_numbers(folder, listed),
+            sent,
+        )
     ]
+    seconds = ended - began
     method = f"/proc/PID/stat of it and its children over {seconds:.0f} s of the same sender's broadcast"
     return [
         *(

@@ -44,15 +44,21 @@ CONFIGURATION = StreamConfiguration(
     ),
     segment_duration=timedelta(seconds=1),
 )
-# Keyframes of the source are longer apart than segments, and off their grid.
-CLIP = Clip(
-    width=320,
-    height=180,
-    frame_rate=Fraction(30000, 1001),
-    duration=timedelta(seconds=6),
-    keyframe_interval=timedelta(milliseconds=1700),
-    video_bitrate=600_000,
-)
+
+
+def clip_at(rate: Fraction) -> Clip:
+    """A clip whose keyframes are further apart than segments are long, and off their grid."""
+    return Clip(
+        width=320,
+        height=180,
+        frame_rate=rate,
+        duration=timedelta(seconds=6),
+        keyframe_interval=timedelta(milliseconds=1700),
+        video_bitrate=600_000,
+    )
+
+
+CLIP = clip_at(Fraction(30000, 1001))
 
 Interference = Callable[[SessionEncoder, CutSegment], Awaitable[None]]
 
@@ -122,6 +128,11 @@ def packet_times(media: bytes, kind: str) -> list[int]:
         )
 
 
+def ticks_of(frame: int, rate: Fraction) -> int:
+    """When *frame* is shown, in ticks of 90 kHz; halves are rounded up, as FFmpeg does."""
+    return 900_000 + int(frame * 90_000 / rate + Fraction(1, 2))
+
+
 def keyframe_times(media: bytes) -> list[int]:
     with av.open(io.BytesIO(media), mode="r", format="mpegts") as container:
         packets = container.demux(container.streams.video[0])
@@ -143,13 +154,12 @@ def assert_exact(encoded: Encoded, clip: Clip, *, first_frame: int = 0) -> None:
     assert cuts[0][-1][1] + cuts[0][-1][2] == grid.time_of_frame(clip.frames)
     for rung, segments in encoded.segments.items():
         for segment in segments:
-            ticks = 900_000 + round(grid.first_frame(segment.index) * 90_000 / clip.frame_rate)
-            assert keyframe_times(segment.data) == [ticks]
+            assert keyframe_times(segment.data) == [ticks_of(grid.first_frame(segment.index), clip.frame_rate)]
         media = encoded.media(rung)
         numbers = [stamped.number for stamped in read_frame_numbers(media)]
         assert numbers == list(range(first_frame, clip.frames))
         assert packet_times(media, "video") == [
-            900_000 + round(frame * 90_000 / clip.frame_rate) for frame in range(first_frame, clip.frames)
+            ticks_of(frame, clip.frame_rate) for frame in range(first_frame, clip.frames)
         ]
         sound = packet_times(media, "audio")
         assert {after - before for before, after in pairwise(sound)} == {1920}
@@ -158,14 +168,7 @@ def assert_exact(encoded: Encoded, clip: Clip, *, first_frame: int = 0) -> None:
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30), Fraction(30000, 1001)], ids=str)
 async def test_every_frame_is_in_every_rung_once_and_all_rungs_are_cut_alike(rate: Fraction) -> None:
-    clip = Clip(
-        width=320,
-        height=180,
-        frame_rate=rate,
-        duration=CLIP.duration,
-        keyframe_interval=CLIP.keyframe_interval,
-        video_bitrate=CLIP.video_bitrate,
-    )
+    clip = clip_at(rate)
     encoded = await encode(read_feed(make_clip(clip)))
     assert encoded.opened.source.frame_rate == rate
     assert_exact(encoded, clip)
@@ -173,7 +176,9 @@ async def test_every_frame_is_in_every_rung_once_and_all_rungs_are_cut_alike(rat
     assert encoded.encoder.lag == timedelta(0)
 
 
-async def test_a_killed_ffmpeg_is_replaced_at_exactly_the_first_missing_segment() -> None:
+@pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60)], ids=str)
+async def test_a_killed_ffmpeg_is_replaced_at_exactly_the_first_missing_segment(rate: Fraction) -> None:
+    clip = clip_at(rate)
     killed: set[int] = set()
 
     async def kill(encoder: SessionEncoder, segment: CutSegment) -> None:
@@ -182,8 +187,8 @@ async def test_a_killed_ffmpeg_is_replaced_at_exactly_the_first_missing_segment(
             killed.add(encoder.pid)
             os.kill(encoder.pid, signal.SIGKILL)
 
-    encoded = await encode(read_feed(make_clip(CLIP)), interfere=kill)
-    assert_exact(encoded, CLIP)
+    encoded = await encode(read_feed(make_clip(clip)), interfere=kill)
+    assert_exact(encoded, clip)
     assert encoded.encoder.restarts == 1
 
 
@@ -354,7 +359,7 @@ async def test_a_hole_in_the_source_is_none_in_the_segments(track: Track, start:
         assert [segment.index for segment in segments] == list(range(len(segments)))
         media = encoded.media(rung)
         assert packet_times(media, "video") == [
-            900_000 + round(frame * 90_000 / CLIP.frame_rate) for frame in range(CLIP.frames)
+            ticks_of(frame, CLIP.frame_rate) for frame in range(CLIP.frames)
         ]
         sound = packet_times(media, "audio")
         assert {after - before for before, after in pairwise(sound)} == {1920}

@@ -68,8 +68,11 @@ class SegmentUploader:
         self._last_success_at = 0.0
 
     def upload(self, segment: CutSegment) -> None:
-        """Take *segment* to be uploaded; beyond MAX_PENDING_BYTES the oldest one is given up."""
-        pending = _Pending(segment=segment, content=segment.data)
+        """Take *segment* to be uploaded; one that holds nothing was never made, and becomes a gap.
+
+        Beyond MAX_PENDING_BYTES the oldest segment that waits is given up.
+        """
+        pending = _Pending(segment=segment, content=segment.data or None)
         self._waiting[segment.rung, segment.index] = pending
         self._keep_bound()
         task = asyncio.create_task(self._decide(pending))

@@ -48,6 +48,7 @@ class SegmentCutter:
 
     def __init__(self, grid: SegmentGrid, *, first: SegmentIndex, clock_start: timedelta) -> None:
         self._grid = grid
+        self._frames_per_tick = (grid.frame_rate / _TICKS_PER_SECOND).as_integer_ratio()
         self._clock_start = _ticks(clock_start)
         self._time = self._clock_start + _ticks(grid.start(first))
         self._pending = b""
@@ -115,7 +116,7 @@ class SegmentCutter:
 
     def _begin_picture(self, packet: bytes) -> MediaSegment | None:
         presentation, decode = self._timestamps(packet)
-        frame = self._grid.frame_at(Fraction(presentation - self._clock_start, _TICKS_PER_SECOND))
+        frame = self._frame_at(presentation - self._clock_start)
         segment = None
         # 2.4.3.5: random_access_indicator, in the adaptation field.
         if packet[3] & 0x20 and packet[4] and packet[5] & 0x40 and self._tables_at is not None:
@@ -124,6 +125,11 @@ class SegmentCutter:
                 self._first_decode_time = decode
         self._last_frame = max(self._last_frame, frame)
         return segment
+
+    def _frame_at(self, ticks: int) -> int:
+        """SegmentGrid.frame_at for *ticks*, in whole numbers: it is asked for every picture."""
+        numerator, denominator = self._frames_per_tick
+        return (2 * ticks * numerator + denominator) // (2 * denominator)
 
     def _begin_segment(self, frame: int, cut: int) -> MediaSegment | None:
         """Begin the segment of *frame*; return what lies before *cut*, if a segment ends there."""

@@ -1,0 +1,261 @@
+"""What a port promises, of the fake that unit tests rely on and of the adapter that production runs."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
+from local_cloud.faults import NO_FAULTS, FaultPlan, UploadFaults
+from msgspec.structs import replace
+
+from bucketcast.errors import InvalidRecord, PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.gcp.clients import firestore_client, storage_client
+from bucketcast.gcp.firestore import STREAMS, FirestoreStreamDocuments
+from bucketcast.gcp.storage import CloudStorageBucket, crc32c
+from bucketcast.objects import ABSENT, Generation, NewObject
+from bucketcast.ports import Bucket, StreamDocuments
+from bucketcast.stream.claim import Lease
+from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.identifiers import EncoderId, Revision, SessionNumber, StreamId
+from fakes import EPOCH, FakeBucket, FakeClock, FakeStreamDocuments
+from stream_world import A, World, uploaded
+
+FAKE, ADAPTER = "fake", "adapter"
+BUCKET = "media"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[RunningLocalCloud]:
+    with ExitStack() as stack:
+        running = stack.enter_context(running_local_cloud(CloudOptions()))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in running.cloud.environment.items():
+            patch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def adapted_bucket(cloud: RunningLocalCloud) -> Iterator[CloudStorageBucket]:
+    with closing(storage_client("demo", emulated=True)) as client:
+        yield CloudStorageBucket(client, BUCKET, patience=0)
+    cloud.faults.set(NO_FAULTS, now=datetime.now(UTC))
+
+
+@pytest.fixture(params=[FAKE, ADAPTER])
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    if request.param == FAKE:
+        return FakeBucket(FakeClock())
+    adapter: Bucket = request.getfixturevalue("adapted_bucket")
+    return adapter
+
+
+@pytest.fixture(params=[FAKE, ADAPTER])
+def documents(request: pytest.FixtureRequest) -> Iterator[StreamDocuments]:
+    if request.param == FAKE:
+        yield FakeStreamDocuments()
+        return
+    request.getfixturevalue("cloud")
+    client = firestore_client("demo", emulated=True)
+    yield FirestoreStreamDocuments(client)
+    for snapshot in client.collection(STREAMS).stream():
+        snapshot.reference.delete()
+    client.close()
+
+
+def new_object(content: bytes = b"content", **metadata: str) -> NewObject:
+    return NewObject(
+        name=f"folder/{uuid4().hex}.json",
+        content=content,
+        content_type="application/json",
+        cache_control="private, no-store",
+        metadata=metadata,
+    )
+
+
+def changed(new: NewObject, content: bytes) -> NewObject:
+    return NewObject(
+        name=new.name, content=content, content_type=new.content_type, cache_control=new.cache_control
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"content", bytes(300_000)])
+def test_what_is_written_is_there_as_it_was_written(bucket: Bucket, content: bytes) -> None:
+    new = new_object(content, revision="7")
+    facts = bucket.write(new, if_generation=ABSENT)
+    assert (facts.name, facts.size, facts.crc32c) == (new.name, len(content), crc32c(content))
+    assert facts.metadata == {"revision": "7"}
+    assert facts.updated.utcoffset() == timedelta(0)
+    assert facts.generation > ABSENT
+    assert bucket.facts(new.name) == facts
+    assert bucket.read(new.name) == content
+
+
+def test_of_what_is_not_there_nothing_is_said(bucket: Bucket) -> None:
+    assert bucket.facts("nothing") is None
+    assert bucket.read("nothing") is None
+    assert bucket.names("nothing") == []
+
+
+def test_an_object_is_created_once(bucket: Bucket) -> None:
+    new = new_object(b"first")
+    bucket.write(new, if_generation=ABSENT)
+    with pytest.raises(PreconditionFailed):
+        bucket.write(changed(new, b"second"), if_generation=ABSENT)
+    assert bucket.read(new.name) == b"first"
+
+
+def test_an_object_is_replaced_only_as_it_was_seen(bucket: Bucket) -> None:
+    new = new_object(b"first")
+    facts = bucket.write(new, if_generation=ABSENT)
+    for wrong in (Generation(facts.generation + 1), Generation(facts.generation - 1)):
+        with pytest.raises(PreconditionFailed):
+            bucket.write(changed(new, b"second"), if_generation=wrong)
+    with pytest.raises(PreconditionFailed):
+        bucket.write(new_object(), if_generation=facts.generation)  # nothing is there to be replaced
+
+
+def test_a_name_takes_one_write_a_second(bucket: Bucket) -> None:
+    new = new_object(b"first")
+    facts = bucket.write(new, if_generation=ABSENT)
+    with pytest.raises(TooManyWrites):
+        bucket.write(changed(new, b"second"), if_generation=facts.generation)
+    assert bucket.read(new.name) == b"first"
+
+
+def test_names_are_listed_in_order(bucket: Bucket) -> None:
+    folder = uuid4().hex
+    for name in ("b", "a/2", "a/10", "a"):
+        new = new_object()
+        named = NewObject(name=f"{folder}/{name}", content=b"", content_type=new.content_type, cache_control="")
+        bucket.write(named, if_generation=ABSENT)
+    assert bucket.names(f"{folder}/") == [f"{folder}/{name}" for name in ("a", "a/10", "a/2", "b")]
+    assert bucket.names(f"{folder}/a/") == [f"{folder}/a/10", f"{folder}/a/2"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "error"),
+    [
+        (UploadFaults(too_many_requests=1.0), TooManyWrites),
+        (UploadFaults(unavailable=1.0), Unavailable),
+        (UploadFaults(cut=1.0), Unavailable),
+        (UploadFaults(lose_answer=1.0), Unavailable),
+    ],
+)
+def test_an_upload_that_fails_is_an_error_of_ours(
+    cloud: RunningLocalCloud, adapted_bucket: CloudStorageBucket, faults: UploadFaults, error: type[Exception]
+) -> None:
+    cloud.faults.set(FaultPlan(uploads=(faults,)), now=datetime.now(UTC))
+    with pytest.raises(error) as raised:
+        adapted_bucket.write(new_object(), if_generation=ABSENT)
+    assert raised.value.__cause__ is not None
+
+
+def test_with_patience_what_fails_in_passing_is_tried_again(cloud: RunningLocalCloud) -> None:
+    cloud.faults.set(FaultPlan(uploads=(UploadFaults(unavailable=1.0),)), now=datetime.now(UTC))
+    heal = threading.Timer(0.2, cloud.faults.set, (NO_FAULTS,), {"now": datetime.now(UTC)})
+    heal.start()
+    with closing(storage_client("demo", emulated=True)) as client:
+        new = new_object()
+        CloudStorageBucket(client, BUCKET, patience=10).write(new, if_generation=ABSENT)
+        assert CloudStorageBucket(client, BUCKET, patience=10).read(new.name) == new.content
+    heal.join()
+
+
+def test_a_storage_that_refuses_connections_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{_closed_port()}")
+    with closing(storage_client("demo", emulated=True)) as client:
+        nowhere = CloudStorageBucket(client, BUCKET, patience=0)
+        for call in (
+            lambda: nowhere.write(new_object(), if_generation=ABSENT),
+            lambda: nowhere.facts("a"),
+            lambda: nowhere.read("a"),
+            lambda: nowhere.names("a"),
+        ):
+            with pytest.raises(Unavailable, match="Cloud Storage"):
+                call()
+
+
+def _closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+def rich_document() -> StreamDocument:
+    """A document with something in every field."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(index) for index in range(4)])
+    world.wake()
+    world.clock.advance(3)
+    world.streams.end("demo")  # type: ignore[arg-type]
+    document = world.wake()
+    assert document.window
+    assert document.objects
+    assert document.sessions[0].seal
+    return replace(document, stream=StreamId(f"s-{uuid4().hex}"))
+
+
+def test_a_document_is_read_as_it_was_stored(documents: StreamDocuments) -> None:
+    """Times, durations and numbers lose nothing."""
+    document = rich_document()
+    assert documents.read(document.stream) is None
+    documents.create(document)
+    stored = documents.read(document.stream)
+    assert stored is not None
+    assert stored.document == document
+    assert document in list(documents.all())
+
+
+def test_a_document_is_created_once(documents: StreamDocuments) -> None:
+    document = rich_document()
+    documents.create(document)
+    with pytest.raises(PreconditionFailed):
+        documents.create(document)
+
+
+def test_a_document_is_replaced_only_as_it_was_read(documents: StreamDocuments) -> None:
+    document = rich_document()
+    documents.create(document)
+    read = documents.read(document.stream)
+    assert read is not None
+    newer = replace(document, revision=Revision(document.revision + 1), objects={}, window=())
+    documents.replace(newer, version=read.version)
+    with pytest.raises(PreconditionFailed):
+        documents.replace(document, version=read.version)
+    stored = documents.read(document.stream)
+    assert stored is not None
+    assert stored.document == newer
+
+
+def test_a_document_that_was_never_created_is_not_replaced(documents: StreamDocuments) -> None:
+    document = rich_document()
+    documents.create(document)
+    read = documents.read(document.stream)
+    assert read is not None
+    with pytest.raises(PreconditionFailed):
+        documents.replace(replace(document, stream=StreamId("never")), version=read.version)
+
+
+def test_the_last_lease_holds(documents: StreamDocuments) -> None:
+    stream = StreamId(f"s-{uuid4().hex}")
+    assert documents.lease(stream) is None
+    for session in (1, 2):
+        lease = Lease(session=SessionNumber(session), encoder=EncoderId("e"), media_at=EPOCH)
+        documents.renew_lease(stream, lease)
+        assert documents.lease(stream) == lease
+
+
+def test_a_document_that_cannot_be_read_is_an_error_of_ours(cloud: RunningLocalCloud) -> None:
+    client = firestore_client("demo", emulated=True)
+    client.collection(STREAMS).document("broken").set({"version": 99})
+    documents = FirestoreStreamDocuments(client)
+    with pytest.raises(InvalidRecord, match="not a StreamDocument"):
+        documents.read(StreamId("broken"))
+    client.collection(STREAMS).document("broken").delete()
+    client.close()

@@ -1,0 +1,253 @@
+"""The functions as they are deployed: functions-framework, the official clients, storage events, all on loopback."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
+from local_cloud.faults import NO_FAULTS, EventFaults, FaultPlan
+from local_cloud.functions import FunctionTarget, SignatureType
+
+from bucketcast.events import object_finalized_request
+from bucketcast.gcp.clients import storage_client
+from bucketcast.gcp.storage import CloudStorageBucket
+from bucketcast.objects import ABSENT, NewObject, ObjectFacts
+from bucketcast.records import JSON, encode_record
+from bucketcast.stream.identifiers import EncoderId, SessionNumber, StreamId
+from bucketcast.stream.media_object import segment_object
+from bucketcast.stream.object_names import timeline_name
+from bucketcast.stream.timeline import Timeline, TimelineSegment, UploadedSegment
+from stream_world import SEGMENT, SLOTS, claim_request, uploaded
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "0123456789abcdef0123456789abcdef"
+SECONDS = 30  # far above what anything takes here
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """The mounted functions, and both buckets as an encoder uses them."""
+
+    cloud: RunningLocalCloud
+    media: CloudStorageBucket
+    ingest: CloudStorageBucket
+
+    def api(self, method: str, path: str, body: Any = None, token: str | None = TOKEN) -> requests.Response:
+        """Call the API as the owner."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        url = f"{self.cloud.url}/functions/api/v1/{path}"
+        return requests.request(method, url, json=body, headers=headers, timeout=SECONDS)
+
+    def sessions(self, path: str, body: bytes) -> requests.Response:
+        """Call as the ingest does."""
+        return requests.post(f"{self.cloud.url}/functions/sessions/{path}", data=body, timeout=SECONDS)
+
+    def viewer(self, name: str) -> requests.Response:
+        """Read what a viewer reads."""
+        return requests.get(f"{self.cloud.url}/media/{name}", timeout=SECONDS)
+
+    def create(self, **configuration: Any) -> StreamId:
+        """Make a stream of two rungs."""
+        stream = f"s-{uuid4().hex[:8]}"
+        rungs = [{"name": slot, "video_kbps": int(slot[:-1]) * 3} for slot in SLOTS]
+        created = self.api("POST", "streams", {"id": stream, "rungs": rungs} | configuration)
+        assert created.status_code == 201
+        self.cloud.drain_events()
+        return StreamId(stream)
+
+    def claim(self, stream: StreamId) -> SessionNumber:
+        """Claim *stream*, from now on."""
+        request = claim_request(EncoderId(uuid4().hex), start=datetime.now(UTC))
+        body = encode_record(request).replace(b'"demo"', f'"{stream}"'.encode())
+        claimed = self.sessions("claim", body)
+        assert claimed.status_code == 200
+        return SessionNumber(claimed.json()["session"])
+
+    def report(
+        self, stream: StreamId, session: SessionNumber, count: int = 3, *, ended: bool = False, age: float = 0
+    ) -> ObjectFacts:
+        """Upload segments as an encoder does, then write its timeline, whose last media is *age* seconds old."""
+        segments = [uploaded(index) for index in range(count)]
+        return self.write_timeline(
+            stream, session, [self._uploaded(stream, session, s) for s in segments], ended, age
+        )
+
+    def _uploaded(self, stream: StreamId, session: SessionNumber, segment: TimelineSegment) -> TimelineSegment:
+        facts = {
+            rung: self.media.write(
+                segment_object(
+                    stream,
+                    rung,
+                    session,
+                    segment.index,
+                    duration=segment.duration,
+                    date=datetime.now(UTC),
+                    content=b"media",
+                ),
+                if_generation=ABSENT,
+            )
+            for rung in segment.rungs
+        }
+        return TimelineSegment(
+            index=segment.index,
+            start=segment.start,
+            duration=SEGMENT,
+            rungs={rung: UploadedSegment(size=f.size, crc32c=f.crc32c) for rung, f in facts.items()},
+        )
+
+    def write_timeline(
+        self, stream: StreamId, session: SessionNumber, segments: list[TimelineSegment], ended: bool, age: float
+    ) -> ObjectFacts:
+        """Write the timeline of the only encoder."""
+        timeline = Timeline(
+            stream=stream,
+            session=session,
+            encoder=EncoderId("e"),
+            ended=ended,
+            media_at=datetime.now(UTC) - timedelta(seconds=age),
+            segments=tuple(segments),
+        )
+        new = NewObject(
+            name=timeline_name(stream, session, EncoderId("e")),
+            content=encode_record(timeline),
+            content_type=JSON,
+            cache_control="private, no-store",
+        )
+        return self.ingest.write(new, if_generation=ABSENT)
+
+    def reap(self) -> None:
+        """What the scheduler does every minute."""
+        reaped = requests.post(f"{self.cloud.url}/functions/reap", timeout=SECONDS)
+        assert reaped.status_code == 204
+
+
+@pytest.fixture(scope="module")
+def functions() -> Iterator[Functions]:
+    from bucketcast.bootstrap import handlers
+
+    targets = tuple(
+        FunctionTarget(
+            name=name, signature=SignatureType.CLOUD_EVENT if name == "publish" else SignatureType.HTTP
+        )
+        for name in ("publish", "sessions", "api", "reap")
+    )
+    options = CloudOptions(functions_source=ROOT / "functions" / "main.py", functions=targets)
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("BUCKETCAST_MEDIA_BUCKET", "media")
+        patch.setenv("BUCKETCAST_INGEST_BUCKET", "ingest")
+        patch.setenv("BUCKETCAST_ADMIN_TOKEN", TOKEN)
+        stack.callback(handlers.cache_clear)
+        handlers.cache_clear()
+        cloud = stack.enter_context(running_local_cloud(options))
+        client = stack.enter_context(closing(storage_client("demo", emulated=True)))
+        yield Functions(
+            cloud,
+            CloudStorageBucket(client, "media", patience=5),
+            CloudStorageBucket(client, "ingest", patience=5),
+        )
+
+
+@pytest.fixture
+def without_events(functions: Functions) -> Iterator[None]:
+    """Every storage event is lost."""
+    functions.cloud.faults.set(FaultPlan(events=(EventFaults(loss=1.0),)), now=datetime.now(UTC))
+    yield
+    functions.cloud.faults.set(NO_FAULTS, now=datetime.now(UTC))
+
+
+def test_the_owner_makes_lists_and_sees_streams(functions: Functions) -> None:
+    stream = functions.create()
+    listed = functions.api("GET", "streams").json()["streams"]
+    assert stream in [view["id"] for view in listed]
+    shown = functions.api("GET", f"streams/{stream}").json()
+    assert shown in listed
+    assert (shown["state"], shown["session"]) == ("idle", 0)
+    assert functions.viewer(f"{stream}/state.json").json()["state"] == "idle"
+    assert functions.viewer(f"{stream}/master.m3u8").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        (lambda f: f.api("GET", "streams", token=None), 401),
+        (lambda f: f.api("GET", "streams", token="wrong"), 401),
+        (lambda f: f.api("POST", "streams", {"id": "UPPER"}), 400),
+        (lambda f: f.api("POST", "streams", {"id": "a", "more": 1}), 400),
+        (lambda f: f.api("GET", "streams/unknown"), 404),
+        (lambda f: f.api("POST", "streams/unknown/end"), 404),
+        (lambda f: f.api("PATCH", "streams/unknown"), 405),
+        (lambda f: f.api("GET", "nothing"), 404),
+        (lambda f: f.sessions("claim", b"{}"), 400),
+        (lambda f: f.sessions("renew", b'{"stream": "unknown", "session": 1, "encoder": "e"}'), 404),
+    ],
+)
+def test_a_request_that_cannot_be_done_is_answered_with_its_problem(
+    functions: Functions, call: Callable[[Functions], requests.Response], status: int
+) -> None:
+    response = call(functions)
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+    assert response.json()["status"] == status
+
+
+def test_a_timelines_event_brings_the_playlists_and_an_end_their_endlist(functions: Functions) -> None:
+    stream = functions.create()
+    assert functions.api("POST", "streams", {"id": stream}).status_code == 409
+    session = functions.claim(stream)
+    functions.report(stream, session)
+    functions.cloud.drain_events()
+    multivariant = functions.viewer(f"{stream}/master.m3u8")
+    assert multivariant.headers["content-type"] == "application/vnd.apple.mpegurl"
+    assert multivariant.headers["cache-control"] == "public, max-age=1, s-maxage=1, must-revalidate"
+    for slot in SLOTS:
+        assert f"\n{slot}/playlist.m3u8\n" in multivariant.text
+        lines = functions.viewer(f"{stream}/{slot}/playlist.m3u8").text.splitlines()
+        uris = [line for line in lines if not line.startswith("#")]
+        assert len(uris) == 3
+        assert all(functions.viewer(f"{stream}/{slot}/{uri}").content == b"media" for uri in uris)
+    assert functions.viewer(f"{stream}/state.json").json()["state"] == "live"
+    ended = functions.api("POST", f"streams/{stream}/end")
+    assert (ended.status_code, ended.json()["state"]) == (200, "ended")
+    for slot in SLOTS:
+        assert functions.viewer(f"{stream}/{slot}/playlist.m3u8").text.endswith("#EXT-X-ENDLIST\n")
+    assert functions.api("POST", f"streams/{stream}/end").status_code == 409
+
+
+@pytest.mark.usefixtures("without_events")
+def test_a_direct_wake_brings_the_playlists_when_every_event_is_lost(functions: Functions) -> None:
+    stream = functions.create()
+    facts = functions.report(stream, functions.claim(stream))
+    wake = object_finalized_request("ingest", facts)
+    assert functions.viewer(f"{stream}/master.m3u8").status_code == 404
+    answer = requests.post(
+        f"{functions.cloud.url}/functions/publish", data=wake.body, headers=wake.headers, timeout=SECONDS
+    )
+    assert answer.ok
+    assert functions.viewer(f"{stream}/master.m3u8").ok
+
+
+@pytest.mark.usefixtures("without_events")
+def test_the_reaper_ends_a_broadcast_whose_reconnect_window_ran_out(functions: Functions) -> None:
+    stream = functions.create(reconnect_window_seconds=0)
+    functions.report(stream, functions.claim(stream), ended=True)
+    functions.reap()
+    assert (
+        functions.viewer(f"{stream}/state.json").json()["state"] == "interrupted"
+    )  # a newcomer may be on its way
+    functions.reap()
+    assert functions.viewer(f"{stream}/state.json").ok
+
+
+def test_a_second_broadcaster_is_refused_while_the_first_is_on_air(functions: Functions) -> None:
+    stream = functions.create()
+    functions.claim(stream)
+    request = claim_request(EncoderId("other"), start=datetime.now(UTC))
+    refused = functions.sessions("claim", encode_record(request).replace(b'"demo"', f'"{stream}"'.encode()))
+    assert refused.status_code == 409
+    assert "another broadcaster" in refused.json()["detail"]

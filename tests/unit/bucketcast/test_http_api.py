@@ -1,0 +1,235 @@
+"""Every answer of the HTTP functions, over handlers on fakes."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from flask import Request, Response
+from werkzeug.test import EnvironBuilder
+
+from bucketcast import http_api
+from bucketcast.errors import BucketcastError, InvalidRecord, TooManyWrites, Unavailable
+from bucketcast.http_api import MAX_SESSION_REQUEST_BYTES, PROBLEM
+from bucketcast.records import JSON, encode_record
+from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.stream_request import MAX_REQUEST_BYTES
+from fakes import FakeStreamDocuments
+from stream_world import SLOTS, A, B, World, claim_request, uploaded
+
+TOKEN = "0123456789abcdef"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+RENEWAL = b'{"stream": "demo", "session": 1, "encoder": "a"}'
+
+
+def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Request:
+    return Request(EnvironBuilder(method=method, path=path, data=body, headers=headers).get_environ())
+
+
+def api(
+    world: World, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = AUTHORIZED
+) -> Response:
+    return http_api.streams(request(method, path, body, headers), world.streams, world.publisher, TOKEN)
+
+
+def sessions(world: World, method: str, path: str, body: bytes = b"") -> Response:
+    return http_api.sessions(request(method, path, body), world.claims)
+
+
+def problem(response: Response) -> dict[str, Any]:
+    assert response.content_type == PROBLEM
+    found: dict[str, Any] = json.loads(response.data)
+    assert found.keys() == {"type", "title", "status", "detail"}
+    assert found["status"] == response.status_code
+    return found
+
+
+def on_air() -> World:
+    world = World()
+    world.report(world.claim(A), A, [uploaded(index) for index in range(3)])
+    world.wake()
+    world.clock.advance(2)
+    return world
+
+
+def test_a_stream_is_made_and_its_key_shown() -> None:
+    response = api(World(), "POST", "/v1/streams", b'{"id": "new"}')
+    assert (response.status_code, response.content_type) == (201, JSON)
+    created = json.loads(response.data)
+    assert created.keys() == {"id", "stream_key"}
+    assert created["stream_key"].startswith("new_")
+
+
+def test_streams_are_listed_and_shown_without_their_keys() -> None:
+    world = on_air()
+    listed, shown = api(world, "GET", "/v1/streams"), api(world, "GET", "/v1/streams/demo/")
+    assert (listed.status_code, shown.status_code) == (200, 200)
+    assert json.loads(listed.data) == {"streams": [json.loads(shown.data)]}
+    assert json.loads(shown.data)["state"] == "live"
+    assert b"key" not in shown.data
+
+
+def test_the_version_may_be_left_to_the_functions_address() -> None:
+    assert api(World(), "GET", "/streams/demo").status_code == 200
+
+
+def test_an_end_is_published_before_it_is_answered() -> None:
+    world = on_air()
+    response = api(world, "POST", "/v1/streams/demo/end")
+    assert (response.status_code, json.loads(response.data)["state"]) == (200, "ended")
+    assert "#EXT-X-ENDLIST" in world.playlist(SLOTS[0])
+    again = problem(api(world, "POST", "/v1/streams/demo/end"))
+    assert (again["status"], again["title"]) == (409, "Conflict")
+
+
+@pytest.mark.parametrize("error", [Unavailable("storage"), InvalidRecord("timeline")])
+def test_an_end_that_cannot_be_published_now_is_an_end(
+    error: BucketcastError, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asked for again it would be refused, for it is decided; the reaper publishes it."""
+
+    def fail(_name: str) -> bytes:
+        raise error
+
+    world = on_air()
+    read, world.ingest.read = world.ingest.read, fail  # type: ignore[method-assign]
+    with caplog.at_level(logging.ERROR):
+        response = api(world, "POST", "/v1/streams/demo/end")
+    assert (response.status_code, json.loads(response.data)["state"]) == (200, "ended")
+    assert [record.message for record in caplog.records] == ["an end is not published yet"]
+    world.ingest.read = read  # type: ignore[method-assign]
+    world.reaper.reap()
+    assert "#EXT-X-ENDLIST" in world.playlist(SLOTS[0])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": TOKEN},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": f"Bearer {TOKEN}0"},
+        {"Authorization": f"Bearer  {TOKEN}"},
+        {"Authorization": "Bearer \xff"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/streams"), ("POST", "/v1/streams"), ("GET", "/nothing")]
+)
+def test_nothing_is_answered_without_the_admin_token(headers: dict[str, str], method: str, path: str) -> None:
+    """Not even whether there is something at an address."""
+    response = api(World(), method, path, b'{"id": "new"}', headers)
+    assert problem(response)["title"] == "Unauthorized"
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert TOKEN.encode() not in response.data
+
+
+def test_the_schemes_name_is_read_in_any_case() -> None:
+    assert api(World(), "GET", "/v1/streams", headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/v1/streams", b"", 400),
+        ("POST", "/v1/streams", b'{"id": "\xff"}', 400),
+        ("POST", "/v1/streams", b'{"id": "Not an id"}', 400),
+        ("POST", "/v1/streams", b'{"id": "new", "segment_seconds": 9}', 400),
+        ("POST", "/v1/streams", b"x" * (MAX_REQUEST_BYTES + 1), 400),
+        ("POST", "/v1/streams", b'{"id": "demo"}', 409),
+        ("GET", "/v1/streams/Not-an-id", b"", 400),
+        ("GET", "/v1/streams/unknown", b"", 404),
+        ("POST", "/v1/streams/unknown/end", b"", 404),
+        ("POST", "/v1/streams/demo/end", b"", 409),
+        ("DELETE", "/v1/streams", b"", 405),
+        ("POST", "/v1/streams/demo", b"", 405),
+        ("GET", "/v1/streams/demo/end", b"", 405),
+        ("GET", "/v1/streams/demo/start", b"", 404),
+        ("GET", "/v2/streams", b"", 404),
+        ("GET", "/", b"", 404),
+    ],
+)
+def test_a_request_that_cannot_be_done_is_answered_with_its_problem(
+    method: str, path: str, body: bytes, status: int
+) -> None:
+    world = World()
+    found = problem(api(world, method, path, body))
+    assert found["status"] == status
+    assert found["detail"]
+    assert [document.stream for document in world.documents.all()] == ["demo"]
+
+
+class Failing(FakeStreamDocuments):
+    """Every read fails."""
+
+    error: BucketcastError = Unavailable("Firestore: ServiceUnavailable")
+
+    def read(self, stream: object) -> Any:
+        raise self.error
+
+    def all(self) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unavailable("Firestore"), 503),
+        (TooManyWrites("429"), 503),
+        (InvalidRecord("not a StreamDocument"), 500),
+    ],
+)
+def test_trouble_of_our_own_is_ours_and_logged(
+    error: BucketcastError, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    world.documents.__class__ = Failing
+    world.documents.error = error  # type: ignore[attr-defined]
+    with caplog.at_level(logging.ERROR):
+        assert problem(api(world, "GET", "/v1/streams/demo"))["status"] == status
+    assert [record.message for record in caplog.records] == ["a request could not be answered"]
+
+
+def test_an_encoder_claims_and_renews() -> None:
+    world = World()
+    claimed = sessions(world, "POST", "/claim", encode_record(claim_request(A)))
+    assert (claimed.status_code, json.loads(claimed.data)["session"]) == (200, 1)
+    renewed = sessions(world, "POST", "/some/prefix/renew/", RENEWAL)
+    assert (renewed.status_code, json.loads(renewed.data)) == (200, {"holds": "on"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/claim", b"", 400),
+        ("POST", "/claim", b'{"stream": "demo"}', 400),
+        ("POST", "/claim", b"\xff", 400),
+        ("POST", "/claim", b" " * (MAX_SESSION_REQUEST_BYTES + 1), 400),
+        ("POST", "/claim", encode_record(claim_request(B)), 409),
+        ("POST", "/claim", encode_record(claim_request(B)).replace(b'"demo"', b'"other"'), 404),
+        ("POST", "/claim", encode_record(claim_request(B)).replace(b'"demo"', b'"../x"'), 400),
+        ("POST", "/claim", encode_record(claim_request(B)).replace(b"00Z", b"00+01:00"), 400),
+        ("POST", "/claim", encode_record(claim_request(B)).replace(b"00Z", b"00"), 400),
+        ("POST", "/claim", encode_record(claim_request(B)).replace(b'"height":720', b'"height":0'), 400),
+        ("POST", "/renew", RENEWAL.replace(b"demo", b"a/b"), 400),
+        ("POST", "/renew", RENEWAL.replace(b"demo", b"other"), 404),
+        ("POST", "/renew", RENEWAL.replace(b'"a"', b'"A"'), 400),
+        ("GET", "/claim", b"", 404),
+        ("POST", "/", b"", 404),
+    ],
+)
+def test_an_encoders_request_that_cannot_be_done_leaves_no_trace(
+    method: str, path: str, body: bytes, status: int
+) -> None:
+    world = World()
+    world.claim(A)
+    before: StreamDocument = world.document
+    assert problem(sessions(world, method, path, body))["status"] == status
+    assert world.document == before
+    assert len(world.ingest.log) == 2  # the stream's record and the first session's
+
+
+def test_a_claim_for_a_rung_without_a_slot_is_the_encoders_mistake() -> None:
+    response = sessions(World(slots=SLOTS[1:]), "POST", "/claim", encode_record(claim_request(A)))
+    assert problem(response)["detail"] == "the stream has no slot for 720p"
