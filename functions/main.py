@@ -7,13 +7,18 @@ from flask import Request, Response
 from bucketcast import http_api
 from bucketcast.bootstrap import handlers
 from bucketcast.events import parse_object_finalized
+from bucketcast.handlers.delivery import acknowledging_permanent_errors
 from bucketcast.handlers.wake import wake
 
 
 @functions_framework.cloud_event
 def publish(event: CloudEvent) -> None:
-    """An object is complete in the ingest bucket, or an encoder says so: bring the playlists up to date."""
-    wake(parse_object_finalized(event.get_attributes(), event.get_data()), handlers().publisher)
+    """An object is complete in the ingest bucket, or an encoder says so: bring the playlists up to date.
+
+    What may pass is raised, so that Eventarc delivers the event again; what cannot is logged and done with.
+    """
+    with acknowledging_permanent_errors():
+        wake(parse_object_finalized(event.get_attributes(), event.get_data()), handlers().publisher)
 
 
 @functions_framework.http

@@ -1,11 +1,14 @@
 """Fakes of the ports, for pure logic; tests/contract holds them to what the local cloud does."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
-from bucketcast.errors import PreconditionFailed, TooManyWrites
+from bucketcast.errors import PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.gcp.functions import Answer, CloudFunction
 from bucketcast.gcp.storage import crc32c
 from bucketcast.objects import ABSENT, Generation, NewObject, ObjectFacts
 from bucketcast.ports import StoredDocument, Version
@@ -30,6 +33,13 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)
+
+
+class LoopClock(FakeClock):
+    """The time of the event loop that runs, from EPOCH on."""
+
+    def now(self) -> datetime:
+        return self.time + timedelta(seconds=asyncio.get_running_loop().time())
 
 
 class FakeBucket:
@@ -73,6 +83,42 @@ class FakeBucket:
         return {name: new.content for name, (new, _) in self.objects.items() if name.startswith(prefix)}
 
 
+class Fate(Enum):
+    """What becomes of one write."""
+
+    DONE = auto()
+    UNAVAILABLE = auto()
+    """Nothing is written."""
+    ANSWER_LOST = auto()
+    """It is written, and looks as if it were not."""
+    TOO_MANY = auto()
+    BROKEN = auto()
+    """A library raises what nobody has heard of."""
+
+
+class FaultyBucket(FakeBucket):
+    """A bucket that asks *fate* what becomes of each write, and notes the *tries*."""
+
+    def __init__(self, clock: FakeClock, fate: Callable[[NewObject], Fate] = lambda _: Fate.DONE) -> None:
+        super().__init__(clock)
+        self.fate = fate
+        self.tries: list[tuple[datetime, NewObject]] = []
+
+    def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
+        self.tries.append((self._clock.now(), new))
+        fate = self.fate(new)
+        if fate is Fate.UNAVAILABLE:
+            raise Unavailable(new.name)
+        if fate is Fate.TOO_MANY:
+            raise TooManyWrites(new.name)
+        if fate is Fate.BROKEN:
+            raise RuntimeError(new.name)
+        facts = super().write(new, if_generation=if_generation)
+        if fate is Fate.ANSWER_LOST:
+            raise Unavailable(new.name)
+        return facts
+
+
 class FakeStreamDocuments:
     """Stream documents in memory."""
 
@@ -93,7 +139,7 @@ class FakeStreamDocuments:
 
     def replace(self, document: StreamDocument, *, version: Version) -> None:
         known = self._documents.get(document.stream)
-        if known is None or known[1] != version:
+        if known is None or Version(known[1]) != version:
             raise PreconditionFailed(document.stream)
         self._documents[document.stream] = document, known[1] + 1
 
@@ -107,6 +153,20 @@ class FakeStreamDocuments:
         self._leases[stream] = lease
 
 
+class FakeFunction(CloudFunction):
+    """A function that answers a path and a body with *answer*, and notes its calls."""
+
+    def __init__(self, answer: Callable[[str, bytes], Answer]) -> None:
+        self.answer = answer
+        self.calls: list[tuple[str, bytes]] = []
+        self.headers: list[Mapping[str, str]] = []
+
+    def post(self, path: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+        self.calls.append((path, body))
+        self.headers.append(headers)
+        return self.answer(path, body)
+
+
 class InlineExecutor(Executor):
     """Runs what it is given at once, in the caller's thread."""
 
@@ -116,4 +176,26 @@ class InlineExecutor(Executor):
             future.set_result(fn(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - a future carries whatever was raised
             future.set_exception(error)
+        return future
+
+
+class SlowExecutor(Executor):
+    """Runs what it is given in the event loop that runs, *seconds* later."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            if future.set_running_or_notify_cancel():
+                inner = InlineExecutor().submit(fn, *args, **kwargs)
+                error = inner.exception()
+                if error is None:
+                    future.set_result(inner.result())
+                else:
+                    future.set_exception(error)
+
+        asyncio.get_running_loop().call_later(self.seconds, run)
         return future

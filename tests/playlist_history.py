@@ -39,8 +39,8 @@ def check(bucket: FakeBucket) -> None:
 def check_only_what_exists_is_named(bucket: FakeBucket) -> None:
     """P1 and P4: what a playlist names is there when it is written; what it calls a gap is one."""
     there: dict[str, NewObject] = {}
-    for _, new in bucket.log:
-        for name, playlist in media_playlists([(datetime.min, new)]):
+    for at, new in bucket.log:
+        for name, playlist in media_playlists([(at, new)]):
             for segment in playlist.segments:
                 named = there[normpath(join(dirname(name), segment.uri))]
                 assert segment.gap == ("gap" in named.metadata)
@@ -87,7 +87,7 @@ def check_one_write_a_second(bucket: FakeBucket) -> None:
 
 
 def _by_number(playlist: MediaPlaylist) -> dict[int, Listed]:
-    """The segments by number; the tag of a discontinuity, which a first segment has lost, counts in its number."""
+    """The segments by number; the tag of a discontinuity, which a first one has lost, counts in its number."""
     return {
         number: Listed(number, discontinuity, _without_tag(segment))
         for number, discontinuity, segment in playlist.numbered_segments()

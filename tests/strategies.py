@@ -14,7 +14,7 @@ from bucketcast.stream.timeline import RungSegment, TimelineSegment
 from fakes import EPOCH
 from stream_world import GAP, SEGMENT, SLOTS, STREAM, UPLOADED, World
 
-# Between two events; more than a publication waits between two writes of one name, so that no wake-up moves time.
+# Between two events: more than a publisher waits between two writes of a name, so that none outlasts a step.
 STEP_SECONDS: Final = 1.1
 # After a claim, what may come in before the session before is drained (2 segments of 2 s).
 MAX_TAIL: Final = 2
@@ -89,8 +89,9 @@ class History:
         self, world: World, *, after_each: Callable[[], None] = lambda: None, all_wakes: bool = True
     ) -> None:
         """Let it happen in *world*, with its wake-ups or with only those that always arrive."""
-        for event, wakes in zip(self.events, self.wakes, strict=True):
-            world.clock.advance(STEP_SECONDS)
+        start = world.clock.now()
+        for step, (event, wakes) in enumerate(zip(self.events, self.wakes, strict=True), 1):
+            world.clock.time = start + step * timedelta(seconds=STEP_SECONDS)
             event.happen(world)
             for _ in range(wakes if all_wakes else 0):
                 world.wake()
@@ -155,7 +156,8 @@ def histories(draw: st.DrawFn, *, max_sessions: int = 3) -> History:
     for number in range(1, draw(st.integers(1, max_sessions)) + 1):
         claim, reports = draw(sessions(SessionNumber(number)))
         tail = draw(st.integers(0, MAX_TAIL))
-        if events and draw(st.booleans()):
+        apart = draw(st.booleans())
+        if events and apart:
             events += [Wake(), End(), claim]
         else:
             # The newcomer's claim overtakes the last reports of the session before.

@@ -70,7 +70,7 @@ def same(port: Port) -> Port:
 
 
 class World:
-    """The stream, its buckets, its document and the handlers; *wrapped* puts something before the publisher's ports."""
+    """The stream, its buckets and handlers; *wrapped* puts something before the ports of its publisher."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class World:
             ingest=self.ingest,
             documents=self.documents,
             clock=self.clock,
-            random_bytes=lambda size: bytes(size),
+            random_bytes=bytes,
         )
         self.reaper = Reaper(publisher=self.new_publisher())
         self.streams.create(

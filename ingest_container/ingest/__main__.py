@@ -6,7 +6,7 @@ import signal
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
@@ -45,7 +45,7 @@ def main() -> int:
     configure_logging(settings.log_level)
     try:
         asyncio.run(_serve(settings))
-    except OSError as error:
+    except (OSError, InvalidSettings) as error:
         print(f"ingest: {error}", file=sys.stderr)
         return 1
     return 0
@@ -69,15 +69,14 @@ async def _serve(settings: Settings) -> None:
             lifespan="off",
         )
     )
-    web.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours end the sessions first
+    web.capture_signals = nullcontext  # type: ignore[assignment] # ours end the sessions first
     serving = asyncio.create_task(web.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     await rtmp.close()
     web.should_exit = True
     stopping.cancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.gather(serving, stopping)
+    await serving
 
 
 def _surroundings(settings: Settings, metrics: Metrics) -> Surroundings:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from bucketcast.errors import BucketcastError, InvalidInput, InvalidName, NotFound, Refused
+from bucketcast.errors import BucketcastError, InvalidInput, InvalidName, NotFound, Refused, Unavailable
+from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.stream_key import key_matches, parse_stream_key
 from bucketcast.stream.stream_record import StreamRecord
 from bucketcast.stream_records import latest_stream_record
-from ingest.encode.intake import SourceChanged
+from ingest.encode.intake import Resumption, SourceChanged
 from ingest.encode.opening import Opened, Opening
 from ingest.encode.session_encoder import EncoderFailed
 from ingest.feed import CodecConfiguration, FeedItem
@@ -28,9 +29,15 @@ _log = logging.getLogger(__name__)
 
 DENIED: Final = "NetStream.Publish.Denied"
 BAD_NAME: Final = "NetStream.Publish.BadName"
+FAILED: Final = "NetStream.Publish.Failed"
 UNPUBLISHED: Final = "NetStream.Unpublish.Success"
+TRY_AGAIN: Final = "Try again in a moment."
 # A broadcaster whose connection sent media within this time is there; see bucketcast's LEASE.
 PRESENT_SECONDS: Final = 3.0
+# A broadcast shorter than the opening is still a broadcast, unless it was refused or another took its place.
+KEPT_REASONS: Final = frozenset(
+    {CloseReason.UNPUBLISHED, CloseReason.DISCONNECTED, CloseReason.TIMED_OUT, CloseReason.SHUTTING_DOWN}
+)
 
 
 class Broadcaster:
@@ -52,9 +59,11 @@ class Broadcaster:
         self._loop = asyncio.get_running_loop()
         self._media_at = self._loop.time()
         self._metadata_rate: Fraction | None = None
-        self._opening = Opening()
         self._configurations: dict[str, CodecConfiguration] = {}
         self._session: Session | None = None
+        self._fault: InputFault | None = None  # what ended the session before
+        self._may_pass_through = stream.configuration.pass_through
+        self._opening = self._fresh_opening()
 
     @property
     def is_present(self) -> bool:
@@ -86,15 +95,17 @@ class Broadcaster:
             raise PublishRefused(BAD_NAME, str(error)) from error
         except EncoderFailed as error:
             _log.exception("session could not be encoded", extra={"stream": self.stream})
-            raise PublishRefused("NetStream.Publish.Failed", "The stream cannot be encoded.") from error
+            raise PublishRefused(FAILED, "The stream cannot be encoded.") from error
+        except Unavailable as error:
+            _log.exception("session could not be opened", extra={"stream": self.stream})
+            raise PublishRefused(FAILED, TRY_AGAIN) from error
 
     async def close(self, reason: CloseReason) -> None:
         """See PublishSession.close."""
         self._on_closed(self)
         self._surroundings.metrics.sessions_ended.labels(str(reason)).inc()
         try:
-            if self._session is None and (opened := self._opening.conclude()) is not None:
-                # A broadcast shorter than the opening is still a broadcast.
+            if reason in KEPT_REASONS and (opened := self._opening.conclude()) is not None:
                 self._session = await self._open(opened)
         except BucketcastError as error:
             _log.warning("short broadcast was not kept", extra={"stream": self.stream, "reason": str(error)})
@@ -102,27 +113,35 @@ class Broadcaster:
             await self._session.finish()
 
     async def _open(self, opened: Opened) -> Session:
-        return await Session.open(self._record, opened, self._surroundings, self._over)
+        self._opening = self._fresh_opening()  # the same frames never open a second session
+        return await Session.open(self._record, opened, self._surroundings, self._over, fault=self._fault)
 
     async def _take(self, item: FeedItem) -> None:
-        if self._session is not None:
-            try:
+        try:
+            if self._session is not None:
                 await self._session.write(item)
-            except SourceChanged as change:
-                _log.warning("source changed", extra={"stream": self.stream, "reason": str(change)})
-                session, self._session = self._session, None
-                self._opening = self._fresh_opening()
+            elif (opened := self._opening.add(item)) is not None:
+                self._session = await self._open(opened)
+        except SourceChanged as change:
+            _log.warning("source changed", extra={"stream": self.stream, "reason": str(change)})
+            session, self._session = self._session, None
+            self._fault = change.fault
+            # A sender that could not be passed through once would end the next session too.
+            self._may_pass_through &= change.fault is not InputFault.NOT_PASSED_THROUGH
+            self._opening = self._fresh_opening(change.resumption)
+            if session is not None:
                 await session.finish()
-            else:
-                return
-        if (opened := self._opening.add(item)) is not None:
-            self._session = await self._open(opened)
+            self._opening.add(item)
 
-    def _fresh_opening(self) -> Opening:
-        """An opening that knows the formats that were announced so far."""
-        opening = Opening(metadata_rate=self._metadata_rate)
-        for configuration in self._configurations.values():
-            opening.add(configuration)
+    def _fresh_opening(self, resumption: Resumption | None = None) -> Opening:
+        """An opening that knows the formats that were announced so far, and goes on at *resumption*."""
+        opening = Opening(
+            metadata_rate=self._metadata_rate,
+            pass_through=self._record.configuration if self._may_pass_through else None,
+            begin=resumption.begin if resumption else None,
+        )
+        for item in (*self._configurations.values(), *(resumption.items if resumption else ())):
+            opening.add(item)
         return opening
 
     def _over(self, holds: str) -> None:
@@ -148,7 +167,7 @@ class RtmpBroadcasters:
             raise self._refused("key", DENIED, str(error)) from None
         except BucketcastError as error:
             _log.exception("stream key could not be checked")
-            raise self._refused("unavailable", "NetStream.Publish.Failed", "Try again in a moment.") from error
+            raise self._refused("unavailable", FAILED, TRY_AGAIN) from error
         there = self._present.get(stream.stream)
         if there is not None:
             if there.is_present:

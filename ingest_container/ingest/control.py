@@ -69,7 +69,7 @@ class Control:
 def _error(answer: Answer) -> Exception:
     try:
         detail = msgspec.json.decode(answer.body, type=_Problem).detail
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         detail = _Problem().detail
     match answer.status:
         case 404:

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from bucketcast.errors import BucketcastError
+from bucketcast.errors import BucketcastError, Unavailable
 from bucketcast.ports import Bucket
 from bucketcast.stream.claim import ClaimRequest, Renewal
-from bucketcast.stream.encoder_report import EncoderReport
+from bucketcast.stream.encoder_report import EncoderReport, InputFault
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.stream_record import StreamRecord
@@ -36,6 +36,12 @@ RENEW_INTERVAL: Final = 1.0
 FINISH_TIMEOUT: Final = 30.0
 # Long ago, for a lease that is given back.
 GIVEN_BACK: Final = 3600.0
+# A lease is given back while the tail is delivered. One that is not by then runs out by itself.
+GIVE_BACK_TIMEOUT: Final = 3.0
+# A function that starts up, or that met other writers, answers within a second or two. The same encoder may
+# claim again: its session is there already.
+CLAIM_TRIES: Final = 4
+CLAIM_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +68,10 @@ class Session:
         opened: Opened,
         surroundings: Surroundings,
         on_over: Callable[[str], None],
+        standing_faults: tuple[InputFault, ...],
     ) -> None:
         """Use Session.open."""
+        self._standing_faults = standing_faults
         self._record = record
         self._surroundings = surroundings
         self._on_over = on_over
@@ -95,7 +103,8 @@ class Session:
             plan, origin=opened.origin, ffmpeg=surroundings.ffmpeg, on_segment=self._cut
         )
         self._writing = asyncio.create_task(self._writer.run(), name="timeline")
-        self._renewing = asyncio.create_task(self._renew(), name="lease")
+        self._is_over = asyncio.Event()
+        self._leasing = asyncio.create_task(self._lease(), name="lease")
 
     @classmethod
     async def open(
@@ -104,23 +113,31 @@ class Session:
         opened: Opened,
         surroundings: Surroundings,
         on_over: Callable[[str], None],
+        *,
+        fault: InputFault | None = None,
     ) -> Self:
         """Claim a session of *stream* for what *opened* and start to encode it.
 
-        *on_over* is called with "replaced" or "ended" when the session is over before its broadcaster is.
+        *on_over* is called with "replaced" or "ended" when the session is over before its broadcaster is. *fault*
+        is what ended the broadcaster's session before, to be reported with this one.
         Raises Refused while another broadcaster is on air, NotFound, Unavailable.
         """
-        plan = plan_encoding(stream.configuration, opened.source)
-        record = await surroundings.control.claim(
+        plan = plan_encoding(stream.configuration, opened.source, source_delay=opened.source_delay)
+        record = await _claim(
+            surroundings.control,
             ClaimRequest(
                 stream=stream.stream,
                 encoder=surroundings.new_encoder_id(),
                 start=surroundings.now() - _buffered(opened),
                 frame_rate=plan.frame_rate,
                 rungs=tuple(rung.encoded_rung for rung in plan.rungs),
-            )
+            ),
         )
-        session = cls(record, plan, opened, surroundings, on_over)
+        missed = stream.configuration.pass_through and not plan.copies_top
+        standing = (fault, InputFault.NOT_PASSED_THROUGH if missed else None)
+        session = cls(
+            record, plan, opened, surroundings, on_over, tuple(each for each in standing if each is not None)
+        )
         surroundings.metrics.sessions.inc()
         _log.info(
             "session begins",
@@ -129,6 +146,8 @@ class Session:
                 "session": record.session,
                 "rungs": [f"{rung.name} {rung.width}x{rung.height}" for rung in record.rungs],
                 "frame_rate": str(record.frame_rate.fraction),
+                "passed_through": plan.copies_top,
+                "not_passed_through_because": opened.not_copied,
             },
         )
         try:
@@ -150,8 +169,7 @@ class Session:
 
     async def finish(self) -> None:
         """Encode, upload and announce what is left, within FINISH_TIMEOUT, and give the lease back."""
-        self._renewing.cancel()
-        releasing = asyncio.create_task(self._renew_once(silent_seconds=GIVEN_BACK))
+        self._is_over.set()
         try:
             async with asyncio.timeout(FINISH_TIMEOUT):
                 await self._finish_encoder()
@@ -169,8 +187,8 @@ class Session:
             self._writing.cancel()
             self._surroundings.metrics.sessions.dec()
             self._metrics.forget()
-            with suppress(BucketcastError):
-                await releasing
+            await asyncio.wait({self._writing, self._leasing}, timeout=GIVE_BACK_TIMEOUT)
+            self._leasing.cancel()
         _log.info(
             "session ends",
             extra={
@@ -186,10 +204,9 @@ class Session:
     async def _finish_encoder(self) -> None:
         try:
             await self._encoder.finish()
-        except BucketcastError as error:
-            _log.error(
-                "session's last segments could not be encoded",
-                extra={"stream": self._record.stream, "reason": str(error)},
+        except Exception:  # noqa: BLE001 - whatever it was, what is encoded is still to be delivered
+            _log.exception(
+                "session's last segments could not be encoded", extra={"stream": self._record.stream}
             )
 
     async def _cut(self, segment: CutSegment) -> None:
@@ -213,23 +230,32 @@ class Session:
         start, end = self._grid.start(index), self._grid.start(SegmentIndex(index + 1))
         return CutSegment(rung=rung, index=index, start=start, duration=end - start, data=b"")
 
-    async def _renew(self) -> None:
-        """Renew the lease by media until the session is over."""
-        while True:
-            await asyncio.sleep(RENEW_INTERVAL)
+    async def _lease(self) -> None:
+        """Renew the lease by media until the session is over, then give it back, one call at a time."""
+        while not await self._over_within(RENEW_INTERVAL):
             self._metrics.follow(restarts=self._encoder.restarts, speed=self._encoder.speed)
-            try:
-                holds = await self._renew_once(silent_seconds=self._loop.time() - self._media_at)
-            except BucketcastError as error:
-                _log.warning(
-                    "lease was not renewed", extra={"stream": self._record.stream, "reason": str(error)}
-                )
-                continue
-            if holds != "on":
+            holds = await self._try_to_renew(silent_seconds=self._loop.time() - self._media_at)
+            if holds != "on" and not self._is_over.is_set():
                 self._on_over(holds)
                 return
+        await self._try_to_renew(silent_seconds=GIVEN_BACK)
 
-    async def _renew_once(self, *, silent_seconds: float) -> str:
+    async def _over_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_over.wait(), seconds)
+        return self._is_over.is_set()
+
+    async def _try_to_renew(self, *, silent_seconds: float) -> str:
+        """Renew once and return what the session holds: "on" where nobody could say."""
+        try:
+            return await self._renew(silent_seconds=silent_seconds)
+        except BucketcastError as error:
+            _log.warning("lease was not renewed", extra={"stream": self._record.stream, "reason": str(error)})
+        except Exception:  # noqa: BLE001 - whatever a library may raise: the next renewal is a second away
+            _log.exception("renewal failed unexpectedly", extra={"stream": self._record.stream})
+        return "on"
+
+    async def _renew(self, *, silent_seconds: float) -> str:
         renewed = await self._surroundings.control.renew(
             Renewal(
                 stream=self._record.stream,
@@ -237,7 +263,7 @@ class Session:
                 encoder=self._record.encoder,
                 silent_seconds=silent_seconds,
                 report=EncoderReport(
-                    faults=self._monitor.faults(),
+                    faults=self._faults(),
                     speed=self._encoder.speed,
                     ffmpeg_restarts=self._encoder.restarts,
                     segments_uploaded=self._metrics.segments_uploaded,
@@ -247,6 +273,20 @@ class Session:
             )
         )
         return renewed.holds
+
+    def _faults(self) -> tuple[InputFault, ...]:
+        overloaded = (InputFault.ENCODER_OVERLOADED,) if self._encoder.overloaded else ()
+        return tuple(dict.fromkeys((*self._standing_faults, *self._monitor.faults(), *overloaded)))
+
+
+async def _claim(control: Control, request: ClaimRequest) -> SessionRecord:
+    for _ in range(CLAIM_TRIES - 1):
+        try:
+            return await control.claim(request)
+        except Unavailable as error:
+            _log.warning("session is claimed again", extra={"stream": request.stream, "reason": str(error)})
+        await asyncio.sleep(CLAIM_PAUSE)
+    return await control.claim(request)
 
 
 def _buffered(opened: Opened) -> timedelta:

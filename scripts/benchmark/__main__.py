@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -11,11 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from selenium.common.exceptions import WebDriverException
+
 from benchmark import broadcast, glass, peers, quality
-from benchmark.figures import Outcome, as_json, table
+from benchmark.figures import Outcome, Skipped, as_json, table
 from benchmark.machine import this_machine
 from benchmark.setting import Setting, prepare, size_named
 from ingest.encode.ffmpeg import find_ffmpeg
+from local_system.system import NotStarted
 
 MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]] = {
     "broadcast": ("segments to playlists, CPU and memory", broadcast.measure),
@@ -27,7 +31,7 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]
 QUICK_SECONDS: Final = 12.0
 QUICK_WARM_UP: Final = timedelta(seconds=3)
 WARM_UP: Final = timedelta(seconds=10)
-SHORT_VIEWS: Final = 4
+SHORT_VIEWS: Final = 3
 
 
 def main() -> int:
@@ -38,6 +42,7 @@ def main() -> int:
     print(machine, flush=True)
     measured = timedelta(seconds=QUICK_SECONDS if options.quick else 60 * options.minutes)
     outcomes: dict[str, list[Outcome]] = {}
+    failed = False
     with tempfile.TemporaryDirectory(prefix="bucketcast-bench-") as folder:
         setting = prepare(
             size_named(full_hd=options.full_hd),
@@ -50,7 +55,11 @@ def main() -> int:
         for name in options.only:
             title, measure = MEASUREMENTS[name]
             began = time.monotonic()
-            outcomes[name] = measure(setting)
+            try:
+                outcomes[name] = measure(setting)
+            except (NotStarted, subprocess.SubprocessError, WebDriverException) as error:
+                outcomes[name] = [Skipped(name=name, reason=f"failed: {error}")]
+                failed = True
             print(f"\n{name}: {title} ({time.monotonic() - began:.0f} s)")
             print(table(outcomes[name]), flush=True)
     report = {
@@ -64,7 +73,7 @@ def main() -> int:
         "figures": {name: [as_json(outcome) for outcome in found] for name, found in outcomes.items()},
     }
     options.output.write_text(json.dumps(report, indent=2) + "\n")
-    return 0
+    return 1 if failed else 0
 
 
 def _options() -> argparse.Namespace:

@@ -270,7 +270,8 @@ def _cpu(pid: int) -> dict[str, float]:
     """CPU seconds by program, of process *pid* and all that descend from it."""
     spent: dict[str, float] = {}
     for process in (pid, *descendants(pid)):
-        program = Path(f"/proc/{process}/comm").read_text().strip()
+        # Packaged programs carry platform and version in their names, cut off by the kernel.
+        program = Path(f"/proc/{process}/comm").read_text().strip().partition("-")[0]
         spent[program] = spent.get(program, 0.0) + cpu_seconds(process)
     return spent
 

@@ -9,8 +9,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
+from bucketcast.errors import InvalidSettings
 from bucketcast.stream.identifiers import parse_stream_id
 from ingest.encode.ffmpeg import find_ffmpeg
 from local_system.sample import FULL, SMALL, SampleSize, sample_arguments
@@ -21,22 +23,33 @@ STREAM: Final = parse_stream_id("demo")
 ON_AIR_SECONDS: Final = 60.0
 WATCH_SECONDS: Final = 0.5
 SAMPLE: Final = "sample"
+HIGHEST_PORT: Final = 65_535
+# SIGHUP comes when the terminal is closed.
+ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
     """Run what the command line asks for; return the exit code."""
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end the processes in order
+    for number in ENDING_SIGNALS:
+        signal.signal(number, _end)
     with contextlib.ExitStack() as stack:
         folder = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bucketcast-")))
         try:
             _run(options, folder.resolve(), stack)
-        except NotStarted as error:
+        except (NotStarted, InvalidSettings) as error:
             print(f"run: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("run: ending", file=sys.stderr)
     return 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End the processes in order, once: who presses Ctrl-C again must not leave some of them behind."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _options() -> argparse.Namespace:
@@ -45,13 +58,19 @@ def _options() -> argparse.Namespace:
     add("--no-sample", action="store_true", help="send nothing: wait for your own OBS")
     add("--full-hd", action="store_true", help="a sample in 1080p with four rungs: wants four cores")
     add("--data", type=Path, metavar="DIR", help="keep buckets, documents and keys in DIR between runs")
-    add("--port", type=int, default=8080, help="web: viewer page, API, buckets (default: %(default)s)")
-    add("--rtmp-port", type=int, default=1935, help="RTMP (default: %(default)s)")
-    add("--metrics-port", type=int, default=9090, help="the ingest's metrics (default: %(default)s)")
-    add("--firestore-port", type=int, default=8086, help="Firestore's gRPC (default: %(default)s)")
+    add("--port", type=_port, default=8080, help="web: viewer page, API, buckets (default: %(default)s)")
+    add("--rtmp-port", type=_port, default=1935, help="RTMP (default: %(default)s)")
+    add("--metrics-port", type=_port, default=9090, help="the ingest's metrics (default: %(default)s)")
+    add("--firestore-port", type=_port, default=8086, help="Firestore's gRPC (default: %(default)s)")
     add("--ffmpeg", type=Path, metavar="FILE", help="an FFmpeg to use instead of the packaged one")
     add("--fault", action="append", default=[], metavar="KEY=VALUE", help="a fault of the local cloud")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to {HIGHEST_PORT}")
+    return int(text)
 
 
 def _run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> None:
@@ -82,7 +101,7 @@ def _run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack)
     _print_table(system, stream, folder)
     while (name := system.ended_process()) in {None, SAMPLE}:
         time.sleep(WATCH_SECONDS)  # the sample may end: a broadcast can be ended over the API
-    raise NotStarted(f"{name} ended by itself; its log is in {folder / 'logs'}")
+    raise NotStarted(f"{name} ended by itself: {system.last_line(name)}")
 
 
 def _stream(system: System, folder: Path, size: SampleSize) -> CreatedStream:
@@ -90,6 +109,8 @@ def _stream(system: System, folder: Path, size: SampleSize) -> CreatedStream:
     known = [stream["id"] for stream in system.api("GET", "streams")["streams"]]
     kept = folder / f"{STREAM}.key"
     if STREAM in known:
+        if not kept.is_file():
+            raise NotStarted(f"the key of the stream '{STREAM}' is not in {kept}: choose another --data")
         return CreatedStream(id=STREAM, stream_key=kept.read_text())
     rungs = [{"name": name, "video_kbps": kbps} for name, kbps in size.rungs]
     created = system.create_stream(STREAM, rungs=rungs)

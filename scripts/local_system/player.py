@@ -8,6 +8,8 @@ from typing import Final
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
+from bucketcast.gcp.storage import crc32c
+
 # The page's own files keep their names from release to release, so that they are asked for again.
 CACHE_CONTROL: Final = "public, max-age=60, must-revalidate"
 
@@ -22,9 +24,10 @@ def upload_player(bucket: str, *, endpoint: str, project: str, root: Path) -> No
     library = root / ".cache/hls.js" / version / "hls.min.js"
     files = [*sorted(folder.iterdir()), *([library] if library.is_file() else [])]
     for file in files:
-        blob = client.bucket(bucket).blob(f"player/{file.name}")
-        content = file.read_bytes()
-        if blob.exists() and client.bucket(bucket).get_blob(blob.name).size == len(content):
+        name, content = f"player/{file.name}", file.read_bytes()
+        there = client.bucket(bucket).get_blob(name)
+        if there is not None and there.crc32c == crc32c(content):
             continue
+        blob = client.bucket(bucket).blob(name)
         blob.cache_control = CACHE_CONTROL
         blob.upload_from_string(content, content_type=mimetypes.guess_type(file.name)[0])

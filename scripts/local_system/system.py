@@ -1,6 +1,7 @@
 """The system as processes: started in order, waited for, ended together."""
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -32,7 +33,7 @@ POLL_SECONDS: Final = 0.05
 # wake-up is what viewers' latency rests on, here as there.
 EVENT_DELAY: Final = "events.delay=0.5,2"
 # The cloud's scheduler knows minutes; here a broadcast should end close to when its window does.
-REAP_SECONDS: Final = 2
+REAP_SECONDS: Final = 5
 
 
 class NotStarted(Exception):
@@ -75,8 +76,9 @@ def check_ports(ports: Ports) -> None:
     ):
         try:
             socket.create_server((HOST, port)).close()
-        except OSError:
-            raise NotStarted(f"port {port} is in use: choose another one with {option}") from None
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+            raise NotStarted(f"port {port} {why}: choose another one with {option}") from None
 
 
 class System:
@@ -168,7 +170,7 @@ class System:
                 if response.ok:
                     return response.content
             if (name := self.ended_process()) is not None:
-                raise NotStarted(f"{name} ended: {self._last_line(name)}")
+                raise NotStarted(f"{name} ended: {self.last_line(name)}")
             if time.monotonic() > deadline:
                 raise NotStarted(f"{what} did not answer within {seconds:.0f} s")
             time.sleep(POLL_SECONDS)
@@ -238,6 +240,7 @@ class System:
         """What the process *name* has logged."""
         return (self._logs / f"{name}.log").read_text(errors="replace")
 
-    def _last_line(self, name: str) -> str:
+    def last_line(self, name: str) -> str:
+        """The last line that the process *name* has logged."""
         lines = self.log(name).strip().splitlines()
         return lines[-1] if lines else "it said nothing"

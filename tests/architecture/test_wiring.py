@@ -1,10 +1,12 @@
 """What is written in two places is the same in both; what has to be pure imports nothing that is not."""
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from bucketcast.settings import read_settings
 from local_system.system import INGEST_BUCKET, MEDIA_BUCKET, Ports, System
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,22 +67,12 @@ def imported_modules(path: Path) -> set[str]:
 def test_every_entry_point_is_mounted_on_one_machine_and_nothing_else(tmp_path: Path) -> None:
     system = System(ports=Ports(web=1, rtmp=2, metrics=3, firestore=4), admin_token="", logs=tmp_path)
     arguments = system._cloud_arguments()
-    mounted = dict(
-        value.split(":")
-        for option, value in zip(arguments, arguments[1:], strict=False)
-        if option == "--function"
-    )
+    mounted = dict(value.split(":") for option, value in pairwise(arguments) if option == "--function")
     assert mounted == entry_points()
-    assert {
-        value.split("=")[0]
-        for option, value in zip(arguments, arguments[1:], strict=False)
-        if option == "--timer"
-    } <= set(mounted)
+    assert {value.split("=")[0] for option, value in pairwise(arguments) if option == "--timer"} <= set(mounted)
 
 
 def test_one_machine_has_every_setting_that_the_functions_read(tmp_path: Path) -> None:
-    from bucketcast.settings import read_settings
-
     system = System(ports=Ports(web=1, rtmp=2, metrics=3, firestore=4), admin_token="0" * 16, logs=tmp_path)
     settings = read_settings(system._environment())
     assert (settings.media_bucket, settings.ingest_bucket, settings.emulated) == (

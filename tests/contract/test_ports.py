@@ -1,20 +1,18 @@
 """What a port promises, of the fake that unit tests rely on and of the adapter that production runs."""
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from uuid import uuid4
 
 import pytest
-from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
-from local_cloud.faults import NO_FAULTS, FaultPlan, UploadFaults
 from msgspec.structs import replace
 
 from bucketcast.errors import InvalidRecord, PreconditionFailed, TooManyWrites, Unavailable
 from bucketcast.gcp.clients import firestore_client, storage_client
-from bucketcast.gcp.firestore import STREAMS, FirestoreStreamDocuments
+from bucketcast.gcp.firestore import STREAMS, TIMEOUT, FirestoreStreamDocuments
 from bucketcast.gcp.storage import CloudStorageBucket, crc32c
 from bucketcast.objects import ABSENT, Generation, NewObject
 from bucketcast.ports import Bucket, StreamDocuments
@@ -22,6 +20,8 @@ from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import EncoderId, Revision, SessionNumber, StreamId
 from fakes import EPOCH, FakeBucket, FakeClock, FakeStreamDocuments
+from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
+from local_cloud.faults import NO_FAULTS, FaultPlan, UploadFaults
 from stream_world import A, World, uploaded
 
 FAKE, ADAPTER = "fake", "adapter"
@@ -154,15 +154,16 @@ def test_an_upload_that_fails_is_an_error_of_ours(
     assert raised.value.__cause__ is not None
 
 
-def test_with_patience_what_fails_in_passing_is_tried_again(cloud: RunningLocalCloud) -> None:
-    cloud.faults.set(FaultPlan(uploads=(UploadFaults(unavailable=1.0),)), now=datetime.now(UTC))
-    heal = threading.Timer(0.2, cloud.faults.set, (NO_FAULTS,), {"now": datetime.now(UTC)})
-    heal.start()
+def test_a_patient_adapter_outlasts_what_passes(
+    cloud: RunningLocalCloud, adapted_bucket: CloudStorageBucket
+) -> None:
+    """Half of the uploads get 503; each is tried again until it is through."""
     with closing(storage_client("demo", emulated=True)) as client:
-        new = new_object()
-        CloudStorageBucket(client, BUCKET, patience=10).write(new, if_generation=ABSENT)
-        assert CloudStorageBucket(client, BUCKET, patience=10).read(new.name) == new.content
-    heal.join()
+        patient = CloudStorageBucket(client, BUCKET, patience=10)
+        cloud.faults.set(FaultPlan(uploads=(UploadFaults(unavailable=0.5),)), now=datetime.now(UTC))
+        for _ in range(6):
+            new = new_object()
+            assert patient.write(new, if_generation=ABSENT).name == new.name
 
 
 def test_a_storage_that_refuses_connections_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,6 +250,16 @@ def test_the_last_lease_holds(documents: StreamDocuments) -> None:
         lease = Lease(session=SessionNumber(session), encoder=EncoderId("e"), media_at=EPOCH)
         documents.renew_lease(stream, lease)
         assert documents.lease(stream) == lease
+
+
+def test_a_firestore_that_refuses_connections_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is so within seconds, not when the library's own patience ends."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{_closed_port()}")
+    documents = FirestoreStreamDocuments(firestore_client("demo", emulated=True))
+    began = monotonic()
+    with pytest.raises(Unavailable):
+        documents.read(StreamId("demo"))
+    assert monotonic() - began < 2 * TIMEOUT
 
 
 def test_a_document_that_cannot_be_read_is_an_error_of_ours(cloud: RunningLocalCloud) -> None:

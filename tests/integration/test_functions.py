@@ -1,19 +1,17 @@
-"""The functions as they are deployed: functions-framework, the official clients, storage events, all on loopback."""
+"""The functions as they are deployed: functions-framework, official clients, storage events, on loopback."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
-from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
-from local_cloud.faults import NO_FAULTS, EventFaults, FaultPlan
-from local_cloud.functions import FunctionTarget, SignatureType
 
+from bucketcast.bootstrap import handlers
 from bucketcast.events import object_finalized_request
 from bucketcast.gcp.clients import storage_client
 from bucketcast.gcp.storage import CloudStorageBucket
@@ -23,6 +21,9 @@ from bucketcast.stream.identifiers import EncoderId, SessionNumber, StreamId
 from bucketcast.stream.media_object import segment_object
 from bucketcast.stream.object_names import timeline_name
 from bucketcast.stream.timeline import Timeline, TimelineSegment, UploadedSegment
+from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
+from local_cloud.faults import NO_FAULTS, EventFaults, FaultPlan
+from local_cloud.functions import FunctionTarget, SignatureType
 from stream_world import SEGMENT, SLOTS, claim_request, uploaded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,13 +70,11 @@ class Functions:
         assert claimed.status_code == 200
         return SessionNumber(claimed.json()["session"])
 
-    def report(
-        self, stream: StreamId, session: SessionNumber, count: int = 3, *, ended: bool = False, age: float = 0
-    ) -> ObjectFacts:
-        """Upload segments as an encoder does, then write its timeline, whose last media is *age* seconds old."""
-        segments = [uploaded(index) for index in range(count)]
+    def report(self, stream: StreamId, session: SessionNumber, *, ended: bool = False) -> ObjectFacts:
+        """Upload three segments as an encoder does, then write its timeline."""
+        segments = [uploaded(index) for index in range(3)]
         return self.write_timeline(
-            stream, session, [self._uploaded(stream, session, s) for s in segments], ended, age
+            stream, session, [self._uploaded(stream, session, s) for s in segments], ended=ended
         )
 
     def _uploaded(self, stream: StreamId, session: SessionNumber, segment: TimelineSegment) -> TimelineSegment:
@@ -102,7 +101,7 @@ class Functions:
         )
 
     def write_timeline(
-        self, stream: StreamId, session: SessionNumber, segments: list[TimelineSegment], ended: bool, age: float
+        self, stream: StreamId, session: SessionNumber, segments: list[TimelineSegment], *, ended: bool
     ) -> ObjectFacts:
         """Write the timeline of the only encoder."""
         timeline = Timeline(
@@ -110,7 +109,7 @@ class Functions:
             session=session,
             encoder=EncoderId("e"),
             ended=ended,
-            media_at=datetime.now(UTC) - timedelta(seconds=age),
+            media_at=datetime.now(UTC),
             segments=tuple(segments),
         )
         new = NewObject(
@@ -129,8 +128,6 @@ class Functions:
 
 @pytest.fixture(scope="module")
 def functions() -> Iterator[Functions]:
-    from bucketcast.bootstrap import handlers
-
     targets = tuple(
         FunctionTarget(
             name=name, signature=SignatureType.CLOUD_EVENT if name == "publish" else SignatureType.HTTP
@@ -237,11 +234,9 @@ def test_the_reaper_ends_a_broadcast_whose_reconnect_window_ran_out(functions: F
     stream = functions.create(reconnect_window_seconds=0)
     functions.report(stream, functions.claim(stream), ended=True)
     functions.reap()
-    assert (
-        functions.viewer(f"{stream}/state.json").json()["state"] == "interrupted"
-    )  # a newcomer may be on its way
-    functions.reap()
-    assert functions.viewer(f"{stream}/state.json").ok
+    assert functions.viewer(f"{stream}/state.json").json()["state"] == "ended"
+    for slot in SLOTS:
+        assert functions.viewer(f"{stream}/{slot}/playlist.m3u8").text.endswith("#EXT-X-ENDLIST\n")
 
 
 def test_a_second_broadcaster_is_refused_while_the_first_is_on_air(functions: Functions) -> None:

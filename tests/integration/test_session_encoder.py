@@ -7,17 +7,19 @@ import signal
 import stat
 import subprocess
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import av
+import msgspec
 import pytest
 
 from bucketcast.stream.bandwidth import declared_bandwidth
 from bucketcast.stream.configuration import Preset, RungConfiguration, StreamConfiguration
+from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex
 from ingest.encode import (
     CutSegment,
@@ -27,6 +29,7 @@ from ingest.encode import (
     SessionEncoder,
     SourceChanged,
     find_ffmpeg,
+    overload,
     plan_encoding,
     session_encoder,
 )
@@ -70,14 +73,15 @@ class Encoded:
     opened: Opened
     encoder: SessionEncoder
     segments: dict[RungName, list[CutSegment]] = field(default_factory=dict)
+    change: SourceChanged | None = None
 
     def media(self, rung: RungName) -> bytes:
         return b"".join(segment.data for segment in self.segments[rung])
 
 
-def open_feed(items: Sequence[FeedItem]) -> tuple[Opened, list[FeedItem]]:
+def open_feed(items: Sequence[FeedItem], opening: Opening | None = None) -> tuple[Opened, list[FeedItem]]:
     """The opening of *items*, and those that are left."""
-    opening = Opening()
+    opening = opening or Opening()
     for number, item in enumerate(items, 1):
         if (opened := opening.add(item)) is not None:
             return opened, list(items[number:])
@@ -92,6 +96,7 @@ async def encode(
     first: int = 0,
     stall_timeout: timedelta = timedelta(seconds=10),
     interfere: Interference | None = None,
+    opening: Opening | None = None,
 ) -> Encoded:
     """Encode *items* as fast as it goes; *interfere* sees each segment before it counts as delivered."""
 
@@ -100,9 +105,9 @@ async def encode(
             await interfere(encoder, segment)
         encoded.segments.setdefault(segment.rung, []).append(segment)
 
-    opened, rest = open_feed(items)
+    opened, rest = open_feed(items, opening)
     encoder = SessionEncoder(
-        plan_encoding(configuration, opened.source),
+        plan_encoding(configuration, opened.source, source_delay=opened.source_delay),
         origin=opened.origin,
         ffmpeg=ffmpeg,
         on_segment=deliver,
@@ -114,6 +119,9 @@ async def encode(
     try:
         for item in (*opened.items, *rest):
             await encoder.write(item)
+    except SourceChanged as change:
+        encoded.change = change
+    try:
         await encoder.finish()
     finally:
         await encoder.abort()
@@ -548,3 +556,188 @@ async def test_a_writer_is_held_up_while_ffmpeg_is_far_behind(
     assert timedelta(seconds=2) < encoder.waiting < timedelta(seconds=2.2)
     await encoder.abort()
     assert max(written) < timedelta(seconds=4)
+
+
+COPYING = StreamConfiguration(rungs=CONFIGURATION.rungs, pass_through=True)
+
+
+def copied_clip(keyframe_interval: float, *, seconds: int = 9, b_frames: int = 2) -> Clip:
+    """A clip of the top rung's size and bit rate."""
+    return Clip(
+        width=320,
+        height=180,
+        duration=timedelta(seconds=seconds),
+        keyframe_interval=timedelta(seconds=keyframe_interval),
+        video_bitrate=400_000,
+        b_frames=b_frames,
+    )
+
+
+def coded_pictures(media: bytes) -> list[bytes]:
+    """The pictures of *media* as they are coded, without what a multiplexer puts around them."""
+    with av.open(io.BytesIO(media), mode="r", format="mpegts") as container:
+        return [
+            unit
+            for packet in container.demux(container.streams.video[0])
+            for unit in bytes(packet).replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")[1:]
+            if unit[0] & 0x1F in {1, 5}
+        ]
+
+
+def assert_copied(encoded: Encoded, clip: Clip) -> None:
+    """Both rungs have every frame of *clip* once, the same cuts and the same sound."""
+    top, low = (encoded.segments[rung.name] for rung in COPYING.rungs)
+    assert [(s.index, s.start, s.duration) for s in top] == [(s.index, s.start, s.duration) for s in low]
+    for copied, made in zip(top, low, strict=True):
+        assert packet_times(copied.data, "audio") == packet_times(made.data, "audio")
+        pairs = zip(packet_times(copied.data, "video"), packet_times(made.data, "video"), strict=True)
+        # Half a millisecond, to which the feed is rounded.
+        assert all(abs(mine - exact) <= 45 for mine, exact in pairs)
+    for rung in COPYING.rungs:
+        assert [stamped.number for stamped in read_frame_numbers(encoded.media(rung.name))] == list(
+            range(clip.frames)
+        )
+
+
+@pytest.mark.parametrize(
+    ("preset", "b_frames"), [(Preset.ULTRAFAST, 0), (Preset.SUPERFAST, 0), (Preset.SUPERFAST, 2)]
+)
+async def test_a_source_whose_keyframes_lie_on_the_grid_is_the_top_rung_itself(
+    preset: Preset, b_frames: int
+) -> None:
+    clip = copied_clip(2, b_frames=b_frames)
+    items = read_feed(make_clip(clip))
+    configuration = replace_preset(COPYING, preset)
+    encoded = await encode(items, configuration, opening=Opening(pass_through=configuration))
+    assert encoded.opened.source_delay == b_frames
+    assert encoded.change is None
+    assert_copied(encoded, clip)
+    sent = [item for item in items if isinstance(item, EncodedFrame) and item.track is Track.VIDEO]
+    top = COPYING.rungs[0]
+    pictures = coded_pictures(encoded.media(top.name))
+    assert len(pictures) == len(sent)
+    assert all(picture in item.data for picture, item in zip(pictures, sent, strict=True))
+    for segment in encoded.segments[top.name]:
+        declared = declared_bandwidth(top, COPYING.audio_bitrate, COPYING.segment_duration)
+        assert len(segment.data) * 8 / segment.duration.total_seconds() <= declared
+    plan = plan_encoding(configuration, encoded.opened.source, source_delay=b_frames)
+    media = encoded.media(top.name)
+    parameter_set = media.index(b"\0\0\1\x67") + 4
+    assert plan.rungs[0].codecs == f"avc1.{media[parameter_set : parameter_set + 3].hex()},mp4a.40.2"
+
+
+def replace_preset(configuration: StreamConfiguration, preset: Preset) -> StreamConfiguration:
+    return msgspec.structs.replace(configuration, preset=preset)
+
+
+async def test_a_source_that_is_the_only_rung_is_not_decoded_at_all() -> None:
+    clip = copied_clip(1)
+    configuration = msgspec.structs.replace(
+        COPYING, rungs=COPYING.rungs[:1], segment_duration=timedelta(seconds=1)
+    )
+    encoded = await encode(
+        read_feed(make_clip(clip)), configuration, opening=Opening(pass_through=configuration)
+    )
+    assert [segment.index for segment in encoded.segments[RungName("180p")]] == list(range(9))
+    numbers = [stamped.number for stamped in read_frame_numbers(encoded.media(RungName("180p")))]
+    assert numbers == list(range(clip.frames))
+
+
+async def test_a_replacement_copies_from_exactly_the_first_missing_segment() -> None:
+    clip = copied_clip(2)
+    killed: set[int] = set()
+
+    async def kill(encoder: SessionEncoder, segment: CutSegment) -> None:
+        if segment.index == 1 and not killed and encoder.pid is not None:
+            killed.add(encoder.pid)
+            os.kill(encoder.pid, signal.SIGKILL)
+
+    encoded = await encode(
+        read_feed(make_clip(clip)), COPYING, opening=Opening(pass_through=COPYING), interfere=kill
+    )
+    assert encoded.encoder.restarts == 1
+    assert_copied(encoded, clip)
+
+
+async def test_a_source_whose_keyframes_lie_elsewhere_is_encoded() -> None:
+    clip = copied_clip(3.3)
+    encoded = await encode(read_feed(make_clip(clip)), COPYING, opening=Opening(pass_through=COPYING))
+    assert encoded.opened.source_delay is None
+    assert encoded.opened.not_copied == "its keyframes do not lie where segments begin"
+    assert_copied(encoded, clip)
+
+
+async def test_a_source_that_leaves_the_grid_goes_on_encoded_without_a_frame_lost() -> None:
+    on, off = copied_clip(2, seconds=6), copied_clip(3.3)
+    beyond = [later(item, on.duration) for item in read_feed(make_clip(off)) if isinstance(item, EncodedFrame)]
+    items = [*read_feed(make_clip(on)), *beyond]
+    first = await encode(items, COPYING, opening=Opening(pass_through=COPYING))
+    assert first.opened.source_delay is not None
+    assert first.change is not None
+    assert first.change.fault is InputFault.NOT_PASSED_THROUGH
+    resumption = first.change.resumption
+    assert resumption is not None
+    # The keyframe at 6 s is the last that lies on the grid, the next comes at 9.3 s; and of the pictures around
+    # the boundary at 8 s, some of those before are sent after the first beyond.
+    copied = round((resumption.begin - first.opened.origin - on.duration).total_seconds() * on.frame_rate)
+    assert 56 < copied <= 60
+    taken = items.index(resumption.items[-1]) + 1
+    configurations = [item for item in items if not isinstance(item, EncodedFrame)]
+    second = await encode(
+        [*configurations, *resumption.items, *items[taken:]], COPYING, opening=Opening(begin=resumption.begin)
+    )
+    for rung in COPYING.rungs:
+        assert [stamped.number for stamped in read_frame_numbers(first.media(rung.name))] == [
+            *range(on.frames),
+            *range(copied),
+        ]
+        assert [stamped.number for stamped in read_frame_numbers(second.media(rung.name))] == list(
+            range(copied, off.frames)
+        )
+        assert packet_times(second.media(rung.name), "video")[0] == 900_000
+
+
+def later(frame: EncodedFrame, by: timedelta) -> EncodedFrame:
+    return replace(frame, decode_time=frame.decode_time + by, presentation_time=frame.presentation_time + by)
+
+
+async def test_what_an_overloaded_encoder_cannot_make_is_left_out_of_every_rung_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """FFmpeg is stopped for longer than latency may grow, while the broadcaster goes on in real time."""
+    bound = timedelta(seconds=2)
+    monkeypatch.setattr(overload, "MAX_LAG", bound)
+    monkeypatch.setattr(session_encoder, "_WATCH_INTERVAL", timedelta(milliseconds=50))
+    clip = replace(CLIP, duration=timedelta(seconds=9))
+    opened, rest = open_feed(read_feed(make_clip(clip)))
+    delivered: dict[RungName, list[SegmentIndex]] = {rung.name: [] for rung in CONFIGURATION.rungs}
+    stopped: set[int] = set()
+    lags: list[timedelta] = []
+
+    async def deliver(segment: CutSegment) -> None:
+        delivered[segment.rung].append(segment.index)
+        if segment.index == 1 and not stopped and encoder.pid is not None:
+            stopped.add(encoder.pid)
+            os.kill(encoder.pid, signal.SIGSTOP)
+
+    encoder = SessionEncoder(
+        plan_encoding(CONFIGURATION, opened.source), origin=opened.origin, ffmpeg=FFMPEG, on_segment=deliver
+    )
+    await encoder.start()
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for item in (*opened.items, *rest):
+        if isinstance(item, EncodedFrame):
+            due = start + (item.decode_time - opened.origin).total_seconds()
+            await asyncio.sleep(max(0.0, due - loop.time()))
+        await encoder.write(item)
+        lags.append(encoder.lag)
+    assert encoder.overloaded
+    await encoder.finish()
+    made, also_made = delivered.values()
+    assert made == also_made
+    lacking = set(range(9)) - set(made)
+    assert lacking
+    assert (encoder.restarts, encoder.lost) == (1, 2 * len(lacking))
+    assert max(lags) < bound + timedelta(seconds=1)
+    assert lags[-1] < bound

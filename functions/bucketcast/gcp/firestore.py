@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
-from google.api_core import exceptions
+from google.api_core import exceptions, retry
 from google.cloud import firestore
 
-from bucketcast.errors import InvalidRecord, PreconditionFailed, Unavailable
+from bucketcast.errors import InvalidInput, InvalidRecord, PreconditionFailed, Unavailable
 from bucketcast.ports import StoredDocument, Version
 from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
@@ -22,6 +22,10 @@ STREAMS: Final = "streams"
 LEASES: Final = "leases"
 # A document is read and written in milliseconds; a call that takes this long will not be answered.
 TIMEOUT: Final = 10.0
+# The library's own retries go on for a minute and more, longer than anybody waits for an answer.
+RETRY: Final = retry.Retry(
+    predicate=retry.if_exception_type(exceptions.ServiceUnavailable), initial=0.05, maximum=1.0, timeout=5.0
+)
 
 
 class FirestoreStreamDocuments:
@@ -33,7 +37,7 @@ class FirestoreStreamDocuments:
 
     def read(self, stream: StreamId) -> StoredDocument | None:
         """See StreamDocuments.read."""
-        snapshot = _translated(lambda: self._document(stream).get(timeout=TIMEOUT))
+        snapshot = _translated(lambda: self._document(stream).get(retry=RETRY, timeout=TIMEOUT))
         if not snapshot.exists:
             return None
         document = _decode(StreamDocument, snapshot.to_dict())
@@ -41,7 +45,9 @@ class FirestoreStreamDocuments:
 
     def create(self, document: StreamDocument) -> None:
         """See StreamDocuments.create."""
-        _translated(lambda: self._document(document.stream).create(_encode(document), timeout=TIMEOUT))
+        _translated(
+            lambda: self._document(document.stream).create(_encode(document), retry=RETRY, timeout=TIMEOUT)
+        )
 
     def replace(self, document: StreamDocument, *, version: Version) -> None:
         """See StreamDocuments.replace.
@@ -55,23 +61,25 @@ class FirestoreStreamDocuments:
             _encode(document),
             option=self._client.write_option(last_update_time=version),
         )
-        _translated(lambda: batch.commit(timeout=TIMEOUT))
+        _translated(lambda: batch.commit(retry=RETRY, timeout=TIMEOUT))
 
     def all(self) -> Iterator[StreamDocument]:
         """See StreamDocuments.all."""
-        for snapshot in _translated(lambda: list(self._client.collection(STREAMS).stream(timeout=TIMEOUT))):
+        for snapshot in _translated(
+            lambda: list(self._client.collection(STREAMS).stream(retry=RETRY, timeout=TIMEOUT))
+        ):
             yield _decode(StreamDocument, snapshot.to_dict())
 
     def lease(self, stream: StreamId) -> Lease | None:
         """See StreamDocuments.lease."""
         reference = self._client.collection(LEASES).document(stream)
-        snapshot = _translated(lambda: reference.get(timeout=TIMEOUT))
+        snapshot = _translated(lambda: reference.get(retry=RETRY, timeout=TIMEOUT))
         return _decode(Lease, snapshot.to_dict()) if snapshot.exists else None
 
     def renew_lease(self, stream: StreamId, lease: Lease) -> None:
         """See StreamDocuments.renew_lease."""
         reference = self._client.collection(LEASES).document(stream)
-        _translated(lambda: reference.set(_encode(lease), timeout=TIMEOUT))
+        _translated(lambda: reference.set(_encode(lease), retry=RETRY, timeout=TIMEOUT))
 
     def _document(self, stream: StreamId) -> firestore.DocumentReference:
         return self._client.collection(STREAMS).document(stream)
@@ -86,7 +94,7 @@ def _encode(record: msgspec.Struct) -> dict[str, Any]:
 def _decode(record_type: type[Decoded], fields: dict[str, Any] | None) -> Decoded:
     try:
         return msgspec.convert(fields, type=record_type)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, InvalidInput) as error:
         raise InvalidRecord(f"not a {record_type.__name__}: {error}") from error
 
 

@@ -8,6 +8,7 @@ import google_crc32c
 import requests.exceptions
 from google.api_core import exceptions, retry
 from google.cloud.storage import Blob, Client
+from google.cloud.storage.exceptions import InvalidResponse
 
 from bucketcast.errors import BucketcastError, PreconditionFailed, TooManyWrites, Unavailable
 from bucketcast.objects import Generation, NewObject, ObjectFacts
@@ -37,11 +38,7 @@ class CloudStorageBucket:
         self._bucket = client.bucket(name)
         self._client = client
         self._retry = (
-            retry.Retry(
-                predicate=retry.if_exception_type(*_PASSING), initial=0.05, maximum=1.0, timeout=patience
-            )
-            if patience
-            else None
+            retry.Retry(predicate=_passes, initial=0.05, maximum=1.0, timeout=patience) if patience else None
         )
 
     def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
@@ -115,6 +112,13 @@ def _facts(blob: Blob) -> ObjectFacts:
         updated=blob.updated,
         metadata=dict(metadata),
     )
+
+
+def _passes(error: Exception) -> bool:
+    """Whether *error* may pass; uploads and downloads show the library's predicate a raw response."""
+    if isinstance(error, InvalidResponse):
+        return int(error.response.status_code) >= 500
+    return isinstance(error, _PASSING)
 
 
 def _translated(call: Callable[[], Answer]) -> Answer:

@@ -23,7 +23,7 @@ from bucketcast.stream.document import ListedAs, StreamDocument, WindowSegment, 
 from bucketcast.stream.identifiers import Revision, RungName, SessionNumber, StreamId
 from bucketcast.stream.media_object import gap_object, listed_as
 from bucketcast.stream.object_names import seal_name, segment_name, session_record_name, timelines_prefix
-from bucketcast.stream.publication import Evidence, advance, missing_at_seal, pending_seals
+from bucketcast.stream.publication import Evidence, advance, is_followed, missing_at_seal, pending_seals
 from bucketcast.stream.published_objects import PRIVATE_RECORD, PublishedObject, digest, published_objects
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.timeline import JoinedTimeline, Timeline, join
@@ -89,6 +89,7 @@ class Publisher:
 
         Raises NotFound for an unknown stream and Unavailable when the rounds run out (wake again).
         """
+        written = None
         for _ in range(MAX_ROUNDS):
             try:
                 document = self._advance(stream)
@@ -97,7 +98,9 @@ class Publisher:
             if self._write_seals(document):
                 continue
             if (wait := self._write_objects(document)) is None:
-                return document
+                if document.revision == written or not is_followed(document):
+                    return document
+                written, wait = document.revision, timedelta(0)  # with its ENDLIST; now what follows
             self.clock.sleep(wait.total_seconds())
         raise Unavailable(f"publishing {stream} found no end in {MAX_ROUNDS} rounds")
 

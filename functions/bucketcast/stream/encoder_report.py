@@ -16,6 +16,8 @@ class InputFault(StrEnum):
     TIMESTAMP_JUMP = "timestamp-jump"
     CODEC_CHANGE = "codec-change"
     SLOWER_THAN_REAL_TIME = "slower-than-real-time"
+    ENCODER_OVERLOADED = "encoder-overloaded"
+    NOT_PASSED_THROUGH = "not-passed-through"
 
 
 ADVICE: Final[dict[InputFault, str]] = {
@@ -26,6 +28,11 @@ ADVICE: Final[dict[InputFault, str]] = {
     InputFault.TIMESTAMP_JUMP: "The sender's clock jumped. Check the sender's load and network.",
     InputFault.CODEC_CHANGE: "The sender changed size or codec. Stop and start the broadcast to use it.",
     InputFault.SLOWER_THAN_REAL_TIME: "Media comes too slowly. Check the upload bandwidth, lower the bitrate.",
+    InputFault.ENCODER_OVERLOADED: "Parts are left out. Choose fewer or smaller rungs, or a quicker preset.",
+    InputFault.NOT_PASSED_THROUGH: (
+        "The top rung is encoded instead. In OBS, set Output > Keyframe Interval to the segment duration, and"
+        " size and bitrate to the top rung's."
+    ),
 }
 
 

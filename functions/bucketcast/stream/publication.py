@@ -57,12 +57,14 @@ def advance(document: StreamDocument, evidence: Evidence, *, now: datetime) -> S
     """Return *document* with everything published that *evidence* allows at *now*.
 
     Apart from its revision the result equals *document* where there is nothing to do. A session whose seal
-    was decided goes on only when a later evidence holds the seal's record.
+    was decided goes on only when a later evidence holds the seal's record. A broadcast that becomes complete
+    is left in the window for once, so that its ENDLIST is published before the next one takes its place.
     """
+    was_complete = is_complete(document)
     document = _confirm_records(document, evidence)
-    document = _publish_sessions(document, evidence, now)
+    document = _publish_sessions(document, evidence, now, was_complete=was_complete)
     document = _follow_life(document, evidence, now)
-    document = _publish_sessions(document, evidence, now)  # an end seals at once
+    document = _publish_sessions(document, evidence, now, was_complete=was_complete)  # an end seals at once
     return _forget(document)
 
 
@@ -71,7 +73,10 @@ def end_broadcast(document: StreamDocument, *, now: datetime) -> StreamDocument:
 
     The sessions of the broadcast drain no longer; ENDLIST is rendered once the last of them is sealed.
     """
-    state = advance_state(document.state, StreamEvent.BROADCAST_ENDED)
+    state = document.state
+    if not document.is_under_way and shown_broadcast(document) == document.broadcast:
+        state = advance_state(state, StreamEvent.MEDIA_PUBLISHED)  # too short to begin, yet it has segments
+    state = advance_state(state, StreamEvent.BROADCAST_ENDED)
     sessions = tuple(
         session if session.sealed or session.seal else replace(session, drain_until=now)
         for session in document.sessions
@@ -132,9 +137,18 @@ def _confirm_records(document: StreamDocument, evidence: Evidence) -> StreamDocu
     return replace(document, sessions=sessions)
 
 
-def _publish_sessions(document: StreamDocument, evidence: Evidence, now: datetime) -> StreamDocument:
+def is_followed(document: StreamDocument) -> bool:
+    """Whether the broadcast in the window is complete and a session of the next one was claimed."""
+    return is_complete(document) and not document.sessions[-1].sealed
+
+
+def _publish_sessions(
+    document: StreamDocument, evidence: Evidence, now: datetime, *, was_complete: bool
+) -> StreamDocument:
     """List what the sessions hold, in their order: the next begins only behind the seal of the one before."""
     for number in [session.session for session in document.sessions]:
+        if is_complete(document) and not was_complete:
+            break
         document = _list_segments(document, number, evidence.timeline(number))
         document = _seal(document, number, evidence, now)
         if not _session(document, number).sealed:
@@ -285,7 +299,8 @@ def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) ->
     begins = (
         not document.is_under_way
         and shown_broadcast(document) == document.broadcast
-        and (is_startable(document) or not on_air)  # a broadcast that was cut short is one too
+        # A broadcast that was cut short is one too.
+        and (is_startable(document) or not (on_air or _is_newcomer_expected(document, evidence, now)))
     )
     if begins or (on_air and document.state is StreamState.INTERRUPTED):
         state = advance_state(document.state, StreamEvent.MEDIA_PUBLISHED)
@@ -302,7 +317,7 @@ def _on_air(document: StreamDocument, evidence: Evidence, now: datetime) -> bool
     """Whether the newest session with published segments is of this broadcast and still receives media."""
     if shown_broadcast(document) != document.broadcast:
         return False
-    timeline = evidence.timeline(document.window[-1].session)
+    timeline = _shown_timeline(document, evidence)
     if timeline.ended or timeline.media_at is None:
         return False
     silence = SILENT_SEGMENTS * document.configuration.segment_duration + SILENT_SLACK
@@ -312,20 +327,31 @@ def _on_air(document: StreamDocument, evidence: Evidence, now: datetime) -> bool
 def _left_at(document: StreamDocument, evidence: Evidence) -> datetime:
     """When the broadcaster left: its last media, however late that is noticed."""
     claimed = document.sessions[-1].claimed
-    return max(claimed, evidence.timeline(document.window[-1].session).media_at or claimed)
+    return max(claimed, _shown_timeline(document, evidence).media_at or claimed)
+
+
+def _shown_timeline(document: StreamDocument, evidence: Evidence) -> JoinedTimeline:
+    """The timeline of the newest session with published segments; a sealed one has nothing to say any more."""
+    session = _session(document, document.window[-1].session)
+    return JoinedTimeline(segments={}) if session.sealed else evidence.timeline(session.session)
 
 
 def _window_is_over(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:
-    """Whether the reconnect window ran out, and no newcomer has segments or may still have its first."""
+    """Whether the reconnect window ran out, and nobody is about to go on."""
+    opened = max(document.since, document.sessions[-1].claimed)
+    over = now >= opened + document.configuration.reconnect_window
+    return over and not _is_newcomer_expected(document, evidence, now)
+
+
+def _is_newcomer_expected(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:
+    """Whether a session behind the published ones has segments to be published, or may still have its first."""
     newcomers = [session for session in document.sessions if session.session > document.window[-1].session]
     patience = CLAIM_SEGMENTS * document.configuration.segment_duration + CLAIM_SLACK
-    expected = any(
+    return any(
         now - newcomer.claimed < patience
         or (newcomer.recorded and newcomer.seal is None and evidence.timeline(newcomer.session).segments)
         for newcomer in newcomers
     )
-    opened = max(document.since, document.sessions[-1].claimed)
-    return not expected and now >= opened + document.configuration.reconnect_window
 
 
 def _forget(document: StreamDocument) -> StreamDocument:

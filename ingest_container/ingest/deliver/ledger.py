@@ -3,7 +3,7 @@
 Pure: times are arguments, in seconds of a monotonic clock where they are compared.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +15,9 @@ from bucketcast.stream.timeline import TIMELINE_SEGMENTS, RungSegment, Timeline,
 STRAGGLER_PATIENCE: Final = timedelta(milliseconds=250)
 # Cloud Storage takes one write a second to one object name; a little more than a second, for its clock.
 WRITE_INTERVAL: Final = timedelta(milliseconds=1050)
+# While the bucket takes writes, something is verified once a segment duration, and half of one is more jitter
+# than there is: a longer pause is an outage.
+LONGEST_USUAL_PAUSE: Final = 1.5  # segment durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,26 +95,23 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RungProgress:
-    """When a rung's segments, and anything at all, were last verified."""
+class WritableTime:
+    """How long the bucket has taken writes: a clock that stands still while nothing at all can be written."""
 
-    newest: SegmentIndex = field(default=SegmentIndex(-1))
-    newest_at: float = 0.0
+    elapsed: timedelta = timedelta(0)
+    success_at: float | None = None
+
+    def after_success(self, *, at: float, segment_duration: timedelta) -> "WritableTime":
+        """Return the time after something was verified *at* this time; a pause without any does not count."""
+        since = timedelta(seconds=0.0 if self.success_at is None else at - self.success_at)
+        counted = since if since <= LONGEST_USUAL_PAUSE * segment_duration else timedelta(0)
+        return WritableTime(elapsed=self.elapsed + counted, success_at=at)
 
 
-def is_given_up(
-    index: SegmentIndex,
-    *,
-    progress: RungProgress,
-    last_success_at: float,
-    segment_duration: timedelta,
-    now: float,
-) -> bool:
-    """Whether segment *index* becomes a gap instead of being tried on.
+def is_given_up(*, overtaken_at: timedelta | None, now: timedelta, segment_duration: timedelta) -> bool:
+    """Whether a segment becomes a gap instead of being tried on; both times are of WritableTime.
 
-    Only after a later one of its rung was verified, and after one segment duration of trying since; time in
-    which nothing at all could be written does not count, so it ends with the last success.
+    Only once a later one of its rung was verified, at *overtaken_at*, and after one segment duration of trying
+    since.
     """
-    if progress.newest <= index:
-        return False
-    return min(now, last_success_at) - progress.newest_at >= segment_duration.total_seconds()
+    return overtaken_at is not None and now - overtaken_at >= segment_duration

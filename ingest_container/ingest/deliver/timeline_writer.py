@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,7 +18,7 @@ from bucketcast.stream.identifiers import SegmentIndex
 from bucketcast.stream.object_names import timeline_name
 from bucketcast.stream.published_objects import PRIVATE_RECORD
 from bucketcast.stream.session_record import SessionRecord
-from bucketcast.stream.timeline import Timeline
+from bucketcast.stream.timeline import TIMELINE_SEGMENTS, Timeline
 from ingest.deliver.ledger import DecidedSegment, Ledger
 from ingest.metrics import StreamMetrics
 
@@ -28,6 +28,14 @@ _log = logging.getLogger(__name__)
 PAUSE: Final = 0.2
 # A wake-up that failed is tried once more; after that the storage event, on its way all the time, has to do.
 WAKE_TRIES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """A timeline that is in the bucket, and what it holds."""
+
+    facts: ObjectFacts
+    indices: frozenset[SegmentIndex]
 
 
 class TimelineWriter:
@@ -57,12 +65,13 @@ class TimelineWriter:
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._cut_at: dict[SegmentIndex, float] = {}  # of segments that are not visible yet
-        self._written: ObjectFacts | None = None  # what nobody was woken for yet
+        self._written: _Written | None = None  # what nobody was woken for yet
         self._waking: asyncio.Task[None] | None = None
 
     def cut(self, index: SegmentIndex) -> None:
         """Note that the encoder closed segment *index* in one more rung."""
         self._cut_at[index] = self._loop.time()
+        self._cut_at.pop(SegmentIndex(index - TIMELINE_SEGMENTS), None)  # no timeline will hold it any more
 
     def media_received(self, at: datetime) -> None:
         """Note when the broadcaster last sent media."""
@@ -80,6 +89,15 @@ class TimelineWriter:
 
     async def run(self) -> None:
         """Write the timeline as it changes; return once its end is written and the publisher was woken."""
+        try:
+            await self._write_until_ended()
+            if self._waking is not None:
+                await self._waking
+        finally:
+            if self._waking is not None:
+                self._waking.cancel()
+
+    async def _write_until_ended(self) -> None:
         while True:
             due = self._ledger.write_at(ending=self._ending)
             delay = None if due is None else due - self._loop.time()
@@ -88,9 +106,7 @@ class TimelineWriter:
             elif await self._write(ended=(ended := self._ending)):
                 self._wake_soon()
                 if ended:
-                    break
-        while self._waking is not None:
-            await self._waking
+                    return
 
     async def _change(self, *, within: float | None) -> None:
         self._changed.clear()
@@ -106,14 +122,29 @@ class TimelineWriter:
         content = encode_record(self._timeline(taken, ended=ended))
         try:
             facts = await self._replace(content)
-        except (Unavailable, TooManyWrites):
-            since = taken.unwritten_since
-            self._ledger = replace(self._ledger, unwritten_since=self._loop.time() if since is None else since)
+        except TooManyWrites:
+            self._put_back(taken)
+            return False
+        except Unavailable:
+            self._put_back(taken)
+            await asyncio.sleep(PAUSE)
+            return False
+        except Exception:  # noqa: BLE001 - see below
+            # Whatever a library may raise: a timeline that is written no more would stop the stream for good.
+            _log.exception("timeline failed unexpectedly", extra={"stream": self._record.stream})
+            self._put_back(taken)
             await asyncio.sleep(PAUSE)
             return False
         self._generation = facts.generation
-        self._written = facts
+        # The bucket counts from when the write was done, which may be long after it began.
+        self._ledger = replace(self._ledger, written_at=self._loop.time())
+        self._written = _Written(facts=facts, indices=frozenset(s.index for s in taken.segments))
         return True
+
+    def _put_back(self, taken: Ledger) -> None:
+        """Note that *taken* is not written."""
+        since = self._loop.time() if taken.unwritten_since is None else taken.unwritten_since
+        self._ledger = replace(self._ledger, unwritten_since=since)
 
     async def _replace(self, content: bytes) -> ObjectFacts:
         new = NewObject(name=self._name, content=content, content_type=JSON, cache_control=PRIVATE_RECORD)
@@ -145,23 +176,24 @@ class TimelineWriter:
 
     async def _wake_until_done(self) -> None:
         """Wake the publisher for the newest timeline, one wake-up at a time."""
-        while self._written is not None:
-            facts, self._written = self._written, None
-            listed = {segment.index for segment in self._ledger.segments}
+        while (written := self._written) is not None:
+            self._written = None
             for _ in range(WAKE_TRIES):
                 try:
-                    await self._wake(facts)
+                    await self._wake(written.facts)
                 except BucketcastError as error:
                     _log.warning(
                         "the publisher was not woken",
                         extra={"stream": self._record.stream, "reason": str(error)},
                     )
-                    continue
-                self._note_visible(listed)
-                break
+                except Exception:  # noqa: BLE001 - whatever a library may raise, the next timeline wakes again
+                    _log.exception("wake-up failed unexpectedly", extra={"stream": self._record.stream})
+                else:
+                    self._note_visible(written.indices)
+                    break
         self._waking = None
 
-    def _note_visible(self, listed: set[SegmentIndex]) -> None:
+    def _note_visible(self, listed: frozenset[SegmentIndex]) -> None:
         now = self._loop.time()
         for index in sorted(self._cut_at.keys() & listed):
             self._metrics.visible(seconds=now - self._cut_at.pop(index))

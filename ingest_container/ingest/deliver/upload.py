@@ -16,7 +16,7 @@ from bucketcast.stream.document import ListedAs
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.media_object import gap_object, listed_as, segment_object
 from bucketcast.stream.timeline import GapSegment, UploadedSegment
-from ingest.deliver.ledger import DecidedSegment, RungProgress, is_given_up
+from ingest.deliver.ledger import DecidedSegment, WritableTime, is_given_up
 from ingest.encode.session_encoder import CutSegment
 from ingest.metrics import StreamMetrics
 
@@ -32,9 +32,10 @@ LONGEST_PAUSE: Final = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class _Pending:
-    segment: CutSegment
+    segment: CutSegment  # without its data, which must not be held once it was given up
     content: bytes | None = field(repr=False)  # None once it was given up
     pause: float = FIRST_PAUSE
+    overtaken_at: timedelta | None = None  # when a later one of its rung was verified, in writable time
 
 
 class SegmentUploader:
@@ -64,15 +65,14 @@ class SegmentUploader:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[tuple[RungName, SegmentIndex], _Pending] = {}
-        self._progress: dict[RungName, RungProgress] = {}
-        self._last_success_at = 0.0
+        self._writable = WritableTime()
 
     def upload(self, segment: CutSegment) -> None:
         """Take *segment* to be uploaded; one that holds nothing was never made, and becomes a gap.
 
         Beyond MAX_PENDING_BYTES the oldest segment that waits is given up.
         """
-        pending = _Pending(segment=segment, content=segment.data or None)
+        pending = _Pending(segment=replace(segment, data=b""), content=segment.data or None)
         self._waiting[segment.rung, segment.index] = pending
         self._keep_bound()
         task = asyncio.create_task(self._decide(pending))
@@ -112,8 +112,9 @@ class SegmentUploader:
                 _log.exception("upload failed unexpectedly", extra={"stream": self._stream})
                 await self._pause(pending)
         del self._waiting[segment.rung, segment.index]
-        self._note_success(segment)
+        self._note_success()
         if isinstance(fact, UploadedSegment):
+            self._overtake(segment)
             self._metrics.uploaded(seconds=self._loop.time() - began)
         else:
             self._metrics.lost()
@@ -142,23 +143,23 @@ class SegmentUploader:
         pending.pause = min(2 * pending.pause, LONGEST_PAUSE)
 
     def _give_up_if_hopeless(self, pending: _Pending) -> None:
-        segment = pending.segment
-        if pending.content is not None and is_given_up(
-            segment.index,
-            progress=self._progress.get(segment.rung, RungProgress()),
-            last_success_at=self._last_success_at,
+        if is_given_up(
+            overtaken_at=pending.overtaken_at,
+            now=self._writable.elapsed,
             segment_duration=self._segment_duration,
-            now=self._loop.time(),
         ):
             pending.content = None
 
-    def _note_success(self, segment: CutSegment) -> None:
-        self._last_success_at = self._loop.time()
-        progress = self._progress.get(segment.rung, RungProgress())
-        if segment.index > progress.newest:
-            self._progress[segment.rung] = replace(
-                progress, newest=segment.index, newest_at=self._last_success_at
-            )
+    def _note_success(self) -> None:
+        self._writable = self._writable.after_success(
+            at=self._loop.time(), segment_duration=self._segment_duration
+        )
+
+    def _overtake(self, verified: CutSegment) -> None:
+        """Note in the older segments of its rung that *verified* was quicker."""
+        for (rung, index), pending in self._waiting.items():
+            if rung == verified.rung and index < verified.index and pending.overtaken_at is None:
+                pending.overtaken_at = self._writable.elapsed
 
     async def _create(self, segment: CutSegment, content: bytes | None) -> UploadedSegment | GapSegment:
         """Create the media object, or the gap's; whoever was there first has decided."""

@@ -157,7 +157,7 @@ def _filters(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
     run_up = max(Fraction(0), first_seconds - _AUDIO_RUN_UP)
     first_sample = int(run_up * AUDIO_SAMPLE_RATE) // AUDIO_FRAME_SAMPLES * AUDIO_FRAME_SAMPLES
     return (
-        *("-filter_complex", _video_graph(plan, first_seconds)),
+        *_video_filters(plan, first_seconds),
         # A graph of its own, so that a change in one track's format leaves the other alone.
         "-filter_complex",
         ",".join((
@@ -169,6 +169,16 @@ def _filters(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
             "aformat=channel_layouts=stereo[a]",
         )),
     )  # fmt: skip
+
+
+def _video_filters(plan: EncodingPlan, first_seconds: Fraction) -> tuple[str, ...]:
+    # Where the source is the only rung, there is nothing to decode.
+    return ("-filter_complex", _video_graph(plan, first_seconds)) if _encoded(plan) else ()
+
+
+def _encoded(plan: EncodingPlan) -> tuple[tuple[int, RungPlan], ...]:
+    """The rungs that are encoded, with their numbers."""
+    return tuple(enumerate(plan.rungs))[1 if plan.copies_top else 0 :]
 
 
 def _video_graph(plan: EncodingPlan, first_seconds: Fraction) -> str:
@@ -185,7 +195,7 @@ def _video_graph(plan: EncodingPlan, first_seconds: Fraction) -> str:
     source = plan.source.video
     size, square = (source.width, source.height), source.sample_aspect_ratio == 1
     chains: list[str] = []
-    for number, rung in enumerate(plan.rungs):
+    for number, rung in _encoded(plan):
         filters = [] if (rung.width, rung.height) == size and square else [_scale(rung)]
         chain = ",".join([head, *filters])
         last = number == len(plan.rungs) - 1
@@ -201,10 +211,36 @@ def _scale(rung: RungPlan) -> str:
 
 
 def _video(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
-    each = [option for number, rung in enumerate(plan.rungs) for option in _rung(number, rung)]
+    encoded = _encoded(plan)
     return (
-        *(option for number in range(len(plan.rungs)) for option in ("-map", f"[v{number}]")),
-        *("-c:v", "libx264"),
+        *_copy(plan),
+        *(option for number, _ in encoded for option in ("-map", f"[v{number}]")),
+        *(_encode(plan, start) if encoded else ()),
+        *(option for number, rung in encoded for option in _rung(number, rung, plan)),
+    )
+
+
+def _copy(plan: EncodingPlan) -> tuple[str, ...]:
+    if plan.source_delay is None:
+        return ()
+    rate = _ratio(plan.source.frame_rate)
+    shift = _sound_delay(plan) - plan.source_delay
+
+    def time(of: str, less: int = 0) -> str:
+        return f"(round({of}*TB*{rate})-{less})/({rate}*TB)"
+
+    return (
+        *("-map", "0:v:0"),
+        *("-c:v:0", "copy"),
+        # Its pictures get the times of the encoded rungs' frames. They stay in milliseconds, and are decoded
+        # never later than exactly, so that the same frames of sound come before each keyframe (the hundredth
+        # is for the rounding of quotients).
+        *("-bsf:v:0", f"setts=pts=round({time('PTS')}):dts=floor({time('DTS', shift)}+0.01)"),
+    )
+
+
+def _encode(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
+    return (
         *("-preset:v", str(plan.preset)),
         # The filter has made the rate constant; a second correction could only drop or double frames.
         *("-fps_mode:v", "passthrough"),
@@ -215,11 +251,24 @@ def _video(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
         *("-g:v", str(_NO_KEYFRAME_INTERVAL)),
         # One picture out of order at most: measured (scripts/measure_encoding.py), it looks better than the
         # presets' three at the same bitrate, costs a tenth less, and takes two frames' delay away.
-        *("-bf:v", "0" if plan.preset is Preset.ULTRAFAST else "1"),
+        *("-bf:v", str(_reordered_pictures(plan))),
         # A keyframe at a change of scene would be off the grid, and would cost bits before the next one.
         *("-sc_threshold:v", "0"),
-        *each,
     )
+
+
+def _reordered_pictures(plan: EncodingPlan) -> int:
+    """Pictures between two that they refer to, which is also how many frames before they are shown."""
+    return 0 if plan.preset is Preset.ULTRAFAST else 1
+
+
+def _sound_delay(plan: EncodingPlan) -> int:
+    """By how many frames pictures are decoded before they are shown, in every rung.
+
+    Sound is shared out between segments by decode times, and rungs between which a player changes must share
+    it out alike: the rung with the largest delay sets it for all.
+    """
+    return max(_reordered_pictures(plan), plan.source_delay or 0)
 
 
 def _keyframe_expression(plan: EncodingPlan, start: SegmentIndex) -> str:
@@ -240,8 +289,10 @@ def _keyframe_expression(plan: EncodingPlan, start: SegmentIndex) -> str:
     return f"expr:if(isnan(prev_forced_t),1,gt({index('t')},{index('prev_forced_t')}))"
 
 
-def _rung(number: int, rung: RungPlan) -> tuple[str, ...]:
+def _rung(number: int, rung: RungPlan, plan: EncodingPlan) -> tuple[str, ...]:
+    shift = _sound_delay(plan) - _reordered_pictures(plan)
     return (
+        *(f"-c:v:{number}", "libx264"),
         # What CODECS declares is what the encoder is held to.
         *(f"-profile:v:{number}", rung.profile.name),
         *(f"-level:v:{number}", rung.level.name),
@@ -251,7 +302,13 @@ def _rung(number: int, rung: RungPlan) -> tuple[str, ...]:
         *(f"-bufsize:v:{number}", str(buffer_size(rung.video_bitrate))),
         # Rungs run beside each other already; threads inside one cost delay, memory and some quality.
         *(f"-threads:v:{number}", str(rung.threads)),
+        *(_delayed(number, shift, plan.source.frame_rate) if shift else ()),
     )
+
+
+def _delayed(number: int, frames: int, rate: Fraction) -> tuple[str, ...]:
+    # As many frames before they are shown as in the copied rung; see _sound_delay.
+    return (f"-bsf:v:{number}", f"setts=pts=PTS:dts=DTS-{frames}/({_ratio(rate)}*TB)")
 
 
 def _audio(plan: EncodingPlan) -> tuple[str, ...]:

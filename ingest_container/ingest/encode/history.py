@@ -75,6 +75,11 @@ class FeedHistory:
             return 0
         return self._bytes - self._items[position - self._first][1]
 
+    @property
+    def newest_start(self) -> GroupStart | None:
+        """The last group that is kept."""
+        return self._starts[-1] if self._starts else None
+
     def start_for(self, time: timedelta) -> GroupStart | None:
         """The last group that starts at or before *time*, else the first that is kept, else None."""
         earlier = [start for start in self._starts if start.time <= time]

@@ -1,8 +1,10 @@
 """What of a feed reaches the encoder: one format throughout, no jumps, and sound where it is missing."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bucketcast.errors import BucketcastError
+from bucketcast.stream.encoder_report import InputFault
 from ingest.encode.source import AudioSource, SourceFacts
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
 from ingest.feed.silence import SILENT_CHANNELS, SILENT_CONFIGURATION, SILENT_SAMPLE_RATE, SilenceFiller
@@ -12,8 +14,24 @@ MAX_JUMP = timedelta(seconds=10)
 _SILENT_SOURCE = AudioSource(sample_rate=SILENT_SAMPLE_RATE, channels=SILENT_CHANNELS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """Where the next session goes on: at *begin* on the sender's clock, decoding from the first of *items*."""
+
+    begin: timedelta
+    items: tuple[FeedItem, ...]
+
+
 class SourceChanged(BucketcastError):
-    """The source is no longer what its session was planned for: finish it, and open another."""
+    """The source is no longer what its session was planned for: finish it, and open another.
+
+    *fault* is the condition to report. Without a *resumption* the next session starts at the next keyframe.
+    """
+
+    def __init__(self, reason: str, *, fault: InputFault, resumption: Resumption | None = None) -> None:
+        super().__init__(reason)
+        self.fault = fault
+        self.resumption = resumption
 
 
 class Intake:
@@ -47,13 +65,13 @@ class Intake:
     def _configure(self, item: CodecConfiguration) -> list[FeedItem]:
         known = self._configurations.get(item.track)
         if known is not None and known != item:
-            raise SourceChanged(f"the {item.track}'s format changed")
+            raise SourceChanged(f"the {item.track}'s format changed", fault=InputFault.CODEC_CHANGE)
         self._configurations[item.track] = item
         return [item] if known is None else []
 
     def _picture(self, item: EncodedFrame) -> list[FeedItem]:
         last = self._last_decode_time
         if last is not None and abs(item.decode_time - last) > MAX_JUMP:
-            raise SourceChanged("the timestamps jumped")
+            raise SourceChanged("the timestamps jumped", fault=InputFault.TIMESTAMP_JUMP)
         self._last_decode_time = item.decode_time
         return [item, *self._silence.fill(item.decode_time)]

@@ -1,6 +1,6 @@
 """The ladder decision: which rungs a source gets, in which size, profile and level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -85,11 +85,13 @@ class RungPlan:
     profile: Profile
     level: Level
     threads: int
+    source_codec: str | None = None  # the source's own, where it is copied instead of encoded
 
     @property
     def codecs(self) -> str:
         """The rung's CODECS: RFC 6381, 3.3 (avc1 with profile, constraints and level in hexadecimal)."""
-        return f"avc1.{self.profile.code:04x}{self.level.number:02x},{_AUDIO_CODEC}"
+        video = self.source_codec or f"avc1.{self.profile.code:04x}{self.level.number:02x}"
+        return f"{video},{_AUDIO_CODEC}"
 
     @property
     def encoded_rung(self) -> EncodedRung:
@@ -106,6 +108,14 @@ class EncodingPlan:
     preset: Preset
     audio_bitrate: BitsPerSecond
     rungs: tuple[RungPlan, ...]
+    # By how many frames the source's pictures are decoded before they are shown, where the top rung is the
+    # source itself; None where all rungs are encoded.
+    source_delay: int | None = None
+
+    @property
+    def copies_top(self) -> bool:
+        """Whether the top rung is the source itself, copied."""
+        return self.source_delay is not None
 
     @property
     def frame_rate(self) -> FrameRate:
@@ -119,14 +129,23 @@ class EncodingPlan:
         return SegmentGrid(frame_rate=self.source.frame_rate, segment_duration=self.segment_duration)
 
 
-def plan_encoding(configuration: StreamConfiguration, source: SourceFacts) -> EncodingPlan:
-    """Return how *source* is encoded for a stream of *configuration*."""
+def plan_encoding(
+    configuration: StreamConfiguration, source: SourceFacts, *, source_delay: int | None = None
+) -> EncodingPlan:
+    """Return how *source* is encoded for a stream of *configuration*.
+
+    With a *source_delay* the top rung is copied: ingest.encode.pass_through says whether that is possible.
+    """
+    rungs = plan_ladder(configuration, source)
+    if source_delay is not None:
+        rungs = (replace(rungs[0], source_codec=source.video.codec), *rungs[1:])
     return EncodingPlan(
         source=source,
         segment_duration=configuration.segment_duration,
         preset=configuration.preset,
         audio_bitrate=configuration.audio_bitrate,
-        rungs=plan_ladder(configuration, source),
+        rungs=rungs,
+        source_delay=source_delay,
     )
 
 

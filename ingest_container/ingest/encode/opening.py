@@ -1,9 +1,12 @@
 """The opening of a session: from a feed's first items to what the source is, and what is encoded first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
+from bucketcast.stream.configuration import StreamConfiguration
+from ingest.encode.ladder import plan_encoding
+from ingest.encode.pass_through import NotCopyable, check_format, observed_delay, observed_for
 from ingest.encode.source import (
     SourceFacts,
     UnusableSource,
@@ -27,28 +30,45 @@ _VIDEO_PATIENCE = timedelta(seconds=10)
 MAX_OPENING_BYTES = 16 * 2**20
 # A second of 240 pictures and 96 kHz sound has below 400; the bound is against a flood of empty frames.
 MAX_OPENING_ITEMS = 4096
+# Where a source would be observed for longer than these bounds allow, it is encoded.
+_MAX_OBSERVED_BYTES, _MAX_OBSERVED_ITEMS = MAX_OPENING_BYTES // 2, MAX_OPENING_ITEMS // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A source that is understood: its facts, the session's *origin*, and the *items* to encode first.
 
-    *origin* is the presentation time of the first keyframe on the sender's clock: time 0 of the session.
+    *origin* is time 0 of the session on the sender's clock: the presentation time of the first keyframe, unless
+    the session goes on where another had to end. *source_delay* is for plan_encoding: with it the top rung is
+    copied. *not_copied* says why it is not, where that was asked for.
     """
 
     source: SourceFacts
     origin: timedelta
     items: tuple[FeedItem, ...]
+    source_delay: int | None = None
+    not_copied: str | None = None
 
 
 class Opening:
     """Collects a feed's first items until it is decided what the source is.
 
-    *metadata_rate* is the frame rate that the protocol's metadata states, if any.
+    *metadata_rate* is the frame rate that the protocol's metadata states, if any. With *pass_through*, the
+    configuration of a stream whose top rung is to be copied, a source of the right format is observed for some
+    segments first. *begin* is where the session before had to end: this one's time 0, although its first
+    keyframe is earlier.
     """
 
-    def __init__(self, metadata_rate: Fraction | None = None) -> None:
+    def __init__(
+        self,
+        metadata_rate: Fraction | None = None,
+        *,
+        pass_through: StreamConfiguration | None = None,
+        begin: timedelta | None = None,
+    ) -> None:
         self._metadata_rate = metadata_rate
+        self._pass_through = pass_through
+        self._begin = begin
         self._video: CodecConfiguration | None = None
         self._audio: CodecConfiguration | None = None
         self._first_time: timedelta | None = None
@@ -69,20 +89,44 @@ class Opening:
         span = self._latest - self._origin
         if span < _MEASURED_SPAN or (self._audio is None and span < _AUDIO_PATIENCE):
             return None
+        if span < self._observed_span():
+            return None
         return self.conclude()
 
     def conclude(self) -> Opened | None:
         """Return the opening with what has come so far: also for a feed that has ended; None if too little."""
-        if self._origin is None or self._video is None:
+        if self._origin is None or self._latest < self._origin:
             return None
+        configurations = [item for item in (self._video, self._audio) if item is not None]
+        items: tuple[FeedItem, ...] = (*configurations, *self._frames)
+        opened = Opened(source=self._source(), origin=self._origin, items=items)
+        if self._pass_through is None:
+            return opened
+        plan = plan_encoding(self._pass_through, opened.source)
+        try:
+            return replace(opened, source_delay=observed_delay(plan, origin=opened.origin, items=items))
+        except NotCopyable as error:
+            return replace(opened, not_copied=str(error))
+
+    def _observed_span(self) -> timedelta:
+        """How long the source is to be observed, as far as is known now."""
+        if self._pass_through is None or self._is_full():
+            return timedelta(0)
+        plan = plan_encoding(self._pass_through, self._source())
+        try:
+            check_format(plan)
+        except NotCopyable:
+            return timedelta(0)
+        return observed_for(plan)
+
+    def _is_full(self) -> bool:
+        return self._bytes > _MAX_OBSERVED_BYTES or len(self._frames) > _MAX_OBSERVED_ITEMS
+
+    def _source(self) -> SourceFacts:
+        assert self._video is not None
         video = parse_video(self._video)
         audio = parse_audio(self._audio) if self._audio else None
-        configurations = [item for item in (self._video, self._audio) if item is not None]
-        return Opened(
-            source=SourceFacts(video=video, audio=audio, frame_rate=self._frame_rate(video)),
-            origin=self._origin,
-            items=(*configurations, *self._frames),
-        )
+        return SourceFacts(video=video, audio=audio, frame_rate=self._frame_rate(video))
 
     def _configure(self, item: CodecConfiguration) -> None:
         if item.track is Track.VIDEO:
@@ -100,7 +144,7 @@ class Opening:
         if self._first_time is None:
             self._first_time = item.decode_time
         if self._origin is None and item.track is Track.VIDEO and item.keyframe and self._video is not None:
-            self._origin = item.presentation_time
+            self._origin = item.presentation_time if self._begin is None else self._begin
         if self._origin is None:
             # Nothing can be decoded before a keyframe, and sound without pictures is not kept.
             return

@@ -10,17 +10,21 @@ from fractions import Fraction
 from pathlib import Path
 
 from bucketcast.errors import Unavailable
+from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import RungName, SegmentIndex
 from ingest.encode.ffmpeg import CLOCK_START
 from ingest.encode.history import MAX_KEPT_BYTES, FeedHistory, GroupStart, KeptItem
-from ingest.encode.intake import Intake, SourceChanged
+from ingest.encode.intake import Intake, Resumption, SourceChanged
 from ingest.encode.ladder import EncodingPlan, RungPlan
+from ingest.encode.overload import REPORTED_FOR, is_noted, is_overloaded, skip_to
+from ingest.encode.pass_through import CopyWatch, NotCopyable
 from ingest.encode.process import FfmpegProcess
 from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
 from ingest.feed import EncodedFrame, FeedItem, Track
 from ingest.feed.flv import FlvWriter, UnwritableFrame
 
-# Media that may wait for FFmpeg. Whoever writes is held up beyond it, and so is the broadcaster in the end.
+# Media that may wait for FFmpeg. Whoever writes is held up beyond it, and so is the broadcaster in the end:
+# one who sends faster than real time, or whose groups are too long for any to be left out.
 MAX_WAITING_MEDIA = timedelta(seconds=10)
 # The same in bytes: ten seconds at 20 Mb/s.
 MAX_WAITING_BYTES = 25 * 2**20
@@ -62,7 +66,8 @@ class SessionEncoder:
     *origin* is the session's time 0 on the sender's clock; *first* is the first segment that is wanted. Each
     rung's segments come in order, one at a time, each once; rungs run beside each other. While *on_segment*
     is awaited, that rung's FFmpeg output waits. If FFmpeg dies, or writes nothing for *stall_timeout*, it is
-    replaced, from the first missing segment on.
+    replaced, from the first missing segment on. If it falls behind by more than MAX_LAG, it is replaced from
+    the newest group of the feed on, and every rung lacks the same segments.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class SessionEncoder:
         self._on_segment = on_segment
         self._stall_timeout = stall_timeout
         self._intake = Intake(plan.source)
+        self._copy_watch = CopyWatch(plan, origin=origin) if plan.copies_top else None
         self._writer = FlvWriter(origin)
         self._history = FeedHistory(max_bytes=MAX_KEPT_BYTES)
         self._next = {rung.name: first for rung in plan.rungs}
@@ -89,13 +95,15 @@ class SessionEncoder:
         self._read_time = self._written_time = origin
         self._ended = False
         self._written, self._room = asyncio.Event(), asyncio.Event()
-        self._outputs = self._delivering = 0
+        self._outputs = self._delivering = self._delivered = 0
+        self._started_at = 0.0
+        self._skipped_at: float | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._process: FfmpegProcess | None = None
         self.restarts = 0
         """How often FFmpeg was replaced."""
         self.lost = 0
-        """Segments, over all rungs, that could not be made again because the feed was no longer kept."""
+        """Segments, over all rungs, that were not made: the feed was no longer kept, or left out."""
         self.speed = 0.0
         """Media time per time, as FFmpeg last reported it: about 1 for a live feed that is kept up with."""
         self.frames = 0
@@ -104,9 +112,29 @@ class SessionEncoder:
     @property
     def lag(self) -> timedelta:
         """How far the pictures that left FFmpeg are behind those that were written."""
-        frame = min((cutter.last_frame for cutter in self._cutters), default=-1)
-        encoded = self._origin + self._plan.grid.time_of_frame(frame + 1)
-        return max(timedelta(0), self._written_time - encoded)
+        return max(timedelta(0), self._written_time - self._origin - self._encoded)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether FFmpeg does not keep up, or a moment ago did not."""
+        now = asyncio.get_running_loop().time()
+        if self._skipped_at is not None and now - self._skipped_at < REPORTED_FOR.total_seconds():
+            return True
+        return is_noted(lag=self.lag, behind=self._behind)
+
+    @property
+    def _encoded(self) -> timedelta:
+        """Up to when every rung's pictures have left FFmpeg, on the session's clock."""
+        return self._plan.grid.time_of_frame(self._last_frame + 1)
+
+    @property
+    def _last_frame(self) -> int:
+        return min((cutter.last_frame for cutter in self._cutters), default=-1)
+
+    @property
+    def _behind(self) -> timedelta:
+        """How far what is encoded is behind a clock that started with the session."""
+        return timedelta(seconds=asyncio.get_running_loop().time() - self._started_at) - self._encoded
 
     @property
     def waiting(self) -> timedelta:
@@ -120,6 +148,7 @@ class SessionEncoder:
 
     async def start(self) -> None:
         """Start to encode what is written."""
+        self._started_at = asyncio.get_running_loop().time()
         self._supervisor = asyncio.create_task(self._supervise(), name="encoder")
         self._supervisor.add_done_callback(lambda _: self._room.set())
 
@@ -130,7 +159,9 @@ class SessionEncoder:
         EncoderFailed, and what *on_segment* raised.
         """
         self._raise_failure()
-        for taken in self._intake.take(item):
+        admitted = self._intake.take(item)
+        self._watch_copy(item)
+        for taken in admitted:
             self._keep(taken)
         self._written.set()
         while not self._has_room():
@@ -152,11 +183,24 @@ class SessionEncoder:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
 
+    def _watch_copy(self, item: FeedItem) -> None:
+        """Raise SourceChanged where *item* ends the copying of the top rung; nothing of it is lost then."""
+        if (watch := self._copy_watch) is None:
+            return
+        try:
+            watch.admit(item)
+        except NotCopyable as error:
+            raise SourceChanged(
+                f"the source cannot be passed through any more: {error}",
+                fault=InputFault.NOT_PASSED_THROUGH,
+                resumption=Resumption(begin=watch.end, items=watch.group),
+            ) from error
+
     def _keep(self, item: FeedItem) -> None:
         try:
             self._history.append(item, self._writer.write(item))
         except UnwritableFrame as error:
-            raise SourceChanged(str(error)) from error
+            raise SourceChanged(str(error), fault=InputFault.TIMESTAMP_JUMP) from error
         if isinstance(item, EncodedFrame) and item.track is Track.VIDEO:
             self._written_time = max(self._written_time, item.presentation_time)
         if self._history.kept_bytes > MAX_KEPT_BYTES:
@@ -179,10 +223,10 @@ class SessionEncoder:
         """Keep an FFmpeg running until the feed has ended and all of it is delivered."""
         failures = 0
         while (start := await self._resume_from()) is not None:
-            missing = min(self._next.values())
+            delivered = self._delivered
             if await self._run(start):
                 return
-            failures = 0 if min(self._next.values()) > missing else failures + 1
+            failures = 0 if self._delivered > delivered else failures + 1
             if failures >= len(RESTART_DELAYS):
                 raise EncoderFailed("FFmpeg fails again and again on this feed")
             self.restarts += 1
@@ -269,7 +313,7 @@ class SessionEncoder:
         grid = self._plan.grid
         written = grid.frame_at(_seconds(self._written_time - self._origin))
         expected = written >= grid.first_frame(min(self._next.values()))
-        return expected and any(cutter.last_frame < 0 for cutter in self._cutters)
+        return expected and any(cutter.is_empty for cutter in self._cutters)
 
     async def _feed(self, process: FfmpegProcess, start: GroupStart) -> bool:
         """Give *process* the feed from *start* on; return whether it took all of it."""
@@ -331,6 +375,7 @@ class SessionEncoder:
             )
         finally:
             self._delivering -= 1
+        self._delivered += 1
         self._next[rung.name] = SegmentIndex(segment.index + 1)
         self._history.release(self._needed_from(), read=self._read_position)
 
@@ -339,12 +384,38 @@ class SessionEncoder:
             async for report in reports:
                 self.speed, self.frames = report.speed, report.frames
 
+    def _skip(self) -> bool:
+        """Give up what FFmpeg is too far behind to make, if it is; return whether it must be replaced."""
+        newest = self._history.newest_start
+        overloaded = is_overloaded(lag=self.lag, behind=self._behind, held_up=not self._has_room())
+        if newest is None or self._delivering or not overloaded:
+            return False
+        index = skip_to(
+            missing=frozenset(self._next.values()),
+            encoding=self._plan.grid.index_of_frame(self._last_frame + 1),
+            newest=self._first_index(newest),
+        )
+        if index is None:
+            return False
+        self._skipped_at = asyncio.get_running_loop().time()
+        _log.warning(
+            "part of the feed is left out",
+            extra={"lag_seconds": self.lag.total_seconds(), "missing": min(self._next.values()), "next": index},
+        )
+        for rung, missing in self._next.items():
+            self.lost += index - missing
+            self._next[rung] = index
+        return True
+
     async def _watch(self, process: FfmpegProcess) -> None:
-        """End *process* when it writes nothing although it has something to write."""
+        """End *process* when it falls too far behind, or writes nothing although it has something to write."""
         loop = asyncio.get_running_loop()
         seen, since = self._outputs, loop.time()
         while True:
             await asyncio.sleep(_WATCH_INTERVAL.total_seconds())
+            if self._skip():
+                process.kill()
+                return
             idle = not self._ended and self.lag < _HELD_BACK_MEDIA
             if self._outputs != seen or self._delivering or idle:
                 seen, since = self._outputs, loop.time()

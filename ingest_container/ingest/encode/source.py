@@ -58,8 +58,17 @@ class VideoSource:
     height: int
     sample_aspect_ratio: Fraction = Fraction(1)
     profile: int = 100
+    constraints: int = 0  # constraint_set0_flag to 5, highest first, and two zeros
     level: int = 40
+    chroma_format: int = 1  # 4:2:0
+    bit_depth: int = 8  # the greater of luma's and chroma's
+    progressive: bool = True
     declared_rate: Fraction | None = None
+
+    @property
+    def codec(self) -> str:
+        """The picture in CODECS: RFC 6381, 3.3 (avc1 with profile, constraints and level in hexadecimal)."""
+        return f"avc1.{self.profile:02x}{self.constraints:02x}{self.level:02x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,14 +213,14 @@ def _parse_sequence_parameter_set(unit: bytes) -> VideoSource:
     # ITU-T H.264, 7.4.1.1: emulation_prevention_three_byte is no part of the payload.
     payload = unit[1:].replace(b"\x00\x00\x03", b"\x00\x00")
     bits = _Bits(payload, "the H.264 sequence parameter set is cut short")
-    profile, _constraints, level = bits.read(8), bits.read(8), bits.read(8)
+    profile, constraints, level = bits.read(8), bits.read(8), bits.read(8)
     bits.unsigned()  # seq_parameter_set_id
-    chroma = _read_chroma_format(bits) if profile in _PROFILES_WITH_CHROMA else 1
+    chroma, depth = _read_samples(bits) if profile in _PROFILES_WITH_CHROMA else (1, 8)
     bits.unsigned()  # log2_max_frame_num_minus4
     _skip_picture_order(bits)
     bits.unsigned()  # max_num_ref_frames
     bits.flag()  # gaps_in_frame_num_value_allowed_flag
-    width, height = _read_size(bits, chroma)
+    width, height, progressive = _read_size(bits, chroma)
     ratio, rate = _read_usability(bits) if bits.flag() else (Fraction(1), None)
     if min(width, height) < MIN_SOURCE_SIDE or width * height > MAX_SOURCE_PIXELS:
         raise UnusableSource(
@@ -223,24 +232,27 @@ def _parse_sequence_parameter_set(unit: bytes) -> VideoSource:
         height=height,
         sample_aspect_ratio=ratio,
         profile=profile,
+        constraints=constraints,
         level=level,
+        chroma_format=chroma,
+        bit_depth=depth,
+        progressive=progressive,
         declared_rate=rate,
     )
 
 
-def _read_chroma_format(bits: _Bits) -> int:
-    """ITU-T H.264, 7.3.2.1.1: chroma_format_idc and what follows it in the high profiles."""
+def _read_samples(bits: _Bits) -> tuple[int, int]:
+    """ITU-T H.264, 7.3.2.1.1: chroma_format_idc, and the bits of a sample, in the high profiles."""
     chroma = bits.unsigned()
     if chroma == 3:
         bits.flag()  # separate_colour_plane_flag
-    bits.unsigned()  # bit_depth_luma_minus8
-    bits.unsigned()  # bit_depth_chroma_minus8
+    depth = 8 + max(bits.unsigned(), bits.unsigned())  # bit_depth_luma_minus8, bit_depth_chroma_minus8
     bits.flag()  # qpprime_y_zero_transform_bypass_flag
     if bits.flag():  # seq_scaling_matrix_present_flag
         for number in range(12 if chroma == 3 else 8):
             if bits.flag():
                 _skip_scaling_list(bits, 16 if number < 6 else 64)
-    return chroma
+    return chroma, depth
 
 
 def _skip_scaling_list(bits: _Bits, size: int) -> None:
@@ -264,8 +276,8 @@ def _skip_picture_order(bits: _Bits) -> None:
             bits.signed()  # offset_for_ref_frame
 
 
-def _read_size(bits: _Bits, chroma: int) -> tuple[int, int]:
-    """ITU-T H.264, 7.4.2.1.1: the size in macroblocks, less the cropping in units of chroma samples."""
+def _read_size(bits: _Bits, chroma: int) -> tuple[int, int, bool]:
+    """ITU-T H.264, 7.4.2.1.1: the size less the cropping, and whether every picture is a whole frame."""
     width = 16 * (bits.unsigned() + 1)
     map_units = bits.unsigned() + 1
     fields = 1 if bits.flag() else 2  # frame_mbs_only_flag
@@ -278,7 +290,7 @@ def _read_size(bits: _Bits, chroma: int) -> tuple[int, int]:
         unit_y = (2 if chroma == 1 else 1) * fields
         width -= unit_x * (bits.unsigned() + bits.unsigned())
         height -= unit_y * (bits.unsigned() + bits.unsigned())
-    return width, height
+    return width, height, fields == 1
 
 
 def _read_usability(bits: _Bits) -> tuple[Fraction, Fraction | None]:

@@ -40,14 +40,17 @@ class MediaSegment:
 class SegmentCutter:
     """Takes a transport stream in pieces of any size and yields its segments.
 
-    *first* is the segment that the encoder starts with, *clock_start* where the session's time 0 lies on the
-    stream's clock. A segment begins with the program tables before a keyframe. A frame of sound belongs to the
-    segment in which it lies by decode time; what lies before the first keyframe, or before the session's
-    beginning, is dropped, so that the encoder before and its replacement share every frame out between them.
+    *first* is the segment that is wanted first, *clock_start* where the session's time 0 lies on the stream's
+    clock. A segment begins with the program tables before the keyframe that is its first frame, and holds its
+    own pictures only; what a copied source has before the first, and keyframes within a segment, do no harm. A
+    frame of sound belongs to the segment in which it lies by decode time; what lies before the first keyframe,
+    or before the session's beginning, is dropped, so that the encoder before and its replacement share every
+    frame out between them.
     """
 
     def __init__(self, grid: SegmentGrid, *, first: SegmentIndex, clock_start: timedelta) -> None:
         self._grid = grid
+        self._first = grid.first_frame(first)
         self._frames_per_tick = (grid.frame_rate / _TICKS_PER_SECOND).as_integer_ratio()
         self._clock_start = _ticks(clock_start)
         self._time = self._clock_start + _ticks(grid.start(first))
@@ -55,14 +58,20 @@ class SegmentCutter:
         self._segment = bytearray()
         self._tables_at: int | None = None
         self._index: SegmentIndex | None = None
+        self._frames = range(0)  # of the segment
         self._first_decode_time = 0
         self._audio_admitted = False
-        self._last_frame = -1
+        self._last_frame = self._first - 1
 
     @property
     def last_frame(self) -> int:
-        """The highest number of a picture seen so far; -1 before the first."""
+        """The highest number of a picture seen so far; before the first that is wanted, the one before it."""
         return self._last_frame
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no segment has begun."""
+        return self._index is None
 
     def feed(self, data: bytes) -> Iterator[MediaSegment]:
         """Take *data* and yield the segments that it completes.
@@ -119,7 +128,10 @@ class SegmentCutter:
         frame = self._frame_at(presentation - self._clock_start)
         segment = None
         # 2.4.3.5: random_access_indicator, in the adaptation field.
-        if packet[3] & 0x20 and packet[4] and packet[5] & 0x40 and self._tables_at is not None:
+        keyframe = packet[3] & 0x20 and packet[4] and packet[5] & 0x40
+        if frame not in self._frames and (self._index is not None or frame >= self._first):
+            if not keyframe or self._tables_at is None:
+                raise InvalidTransportStream("a picture lies outside its segment")
             segment = self._begin_segment(frame, self._tables_at)
             if segment is None:
                 self._first_decode_time = decode
@@ -136,6 +148,7 @@ class SegmentCutter:
         index = self._grid.index_of_frame(frame)
         if frame != self._grid.first_frame(index) or (self._index is not None and index <= self._index):
             raise InvalidTransportStream("a keyframe is not at the beginning of a segment")
+        self._frames = range(frame, self._grid.first_frame(SegmentIndex(index + 1)))
         segment = None
         if self._index is not None:
             segment = self._segment_until(cut, self._grid.start(SegmentIndex(self._index + 1)))

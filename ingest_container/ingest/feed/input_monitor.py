@@ -12,6 +12,8 @@ from ingest.feed.frames import EncodedFrame, Track
 LONG_KEYFRAME_INTERVAL: Final = timedelta(seconds=4)
 # How far back the monitor looks: long enough to tell a burst from a slow uplink.
 WINDOW: Final = timedelta(seconds=10)
+# As many frames as the window holds at 240 a second; the bound is against a flood whose times stand still.
+MAX_FRAMES: Final = 2400
 # Media seconds a second: below this a viewer's buffer runs dry within minutes.
 SLOW: Final = 0.95
 # A frame that comes more than this many usual intervals after the one before leaves a hole.
@@ -26,7 +28,7 @@ class InputMonitor:
     def __init__(self, *, has_audio: bool) -> None:
         """Watch a source that has, or lacks, sound."""
         self._has_audio = has_audio
-        self._frames: deque[tuple[float, timedelta]] = deque()
+        self._frames: deque[tuple[float, timedelta]] = deque(maxlen=MAX_FRAMES)
         self._keyframe_at: timedelta | None = None
         self._keyframe_interval = timedelta(0)
 
@@ -35,10 +37,12 @@ class InputMonitor:
         if frame.track is not Track.VIDEO:
             return
         time = frame.decode_time
+        since = timedelta(0) if self._keyframe_at is None else time - self._keyframe_at
         if frame.keyframe:
-            if self._keyframe_at is not None:
-                self._keyframe_interval = time - self._keyframe_at
+            self._keyframe_interval = since
             self._keyframe_at = time
+        else:  # a keyframe that never comes is late too
+            self._keyframe_interval = max(since, self._keyframe_interval)
         self._frames.append((arrived, time))
         while time - self._frames[0][1] > WINDOW:
             self._frames.popleft()

@@ -8,9 +8,13 @@ from cloudevents.http import from_http
 from bucketcast.errors import InvalidEvent
 from bucketcast.events import OBJECT_FINALIZED, object_finalized_request, parse_object_finalized
 from bucketcast.objects import Generation, ObjectFacts
-from bucketcast.stream.object_names import SessionObjectName, StreamRecordName
+from bucketcast.stream.object_names import (
+    SessionObjectName,
+    StreamRecordName,
+    stream_record_name,
+    timeline_name,
+)
 from stream_world import FIRST, STREAM, A
-from bucketcast.stream.object_names import stream_record_name, timeline_name
 
 FACTS = ObjectFacts(
     name=timeline_name(STREAM, FIRST, A),

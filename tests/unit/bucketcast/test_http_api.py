@@ -23,7 +23,9 @@ RENEWAL = b'{"stream": "demo", "session": 1, "encoder": "a"}'
 
 
 def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Request:
-    return Request(EnvironBuilder(method=method, path=path, data=body, headers=headers).get_environ())
+    return Request(
+        EnvironBuilder(method=method, path=path, data=body, headers=list((headers or {}).items())).get_environ()
+    )
 
 
 def api(
@@ -92,7 +94,7 @@ def test_an_end_that_cannot_be_published_now_is_an_end(
         raise error
 
     world = on_air()
-    read, world.ingest.read = world.ingest.read, fail  # type: ignore[method-assign]
+    read, world.ingest.read = world.ingest.read, fail  # type: ignore[method-assign,assignment]
     with caplog.at_level(logging.ERROR):
         response = api(world, "POST", "/v1/streams/demo/end")
     assert (response.status_code, json.loads(response.data)["state"]) == (200, "ended")

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,6 @@ from bucketcast.stream.object_names import session_record_name
 from bucketcast.stream.session_record import SessionRecord
 from fakes import EPOCH, FakeStreamDocuments
 from stream_world import FIRST, STREAM, A, B, World, claim_request, uploaded
-
 
 THREE = [uploaded(index) for index in range(3)]  # what puts a broadcast on air
 
@@ -83,7 +83,7 @@ def test_an_unknown_stream_can_be_neither_claimed_nor_renewed() -> None:
         world.claims.renew(Renewal(stream=unknown, session=FIRST, encoder=A))
 
 
-def _fields(struct: object) -> dict[str, object]:
+def _fields(struct: object) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}  # type: ignore[attr-defined]
 
 

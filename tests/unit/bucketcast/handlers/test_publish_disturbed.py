@@ -1,4 +1,4 @@
-"""The publisher, killed at any call of a port, refused at any write, or overtaken by another one at any moment."""
+"""The publisher, killed at any call of a port, refused at any write, or overtaken by another at any moment."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,7 +27,7 @@ class Killed(BaseException):
 class Disturbance:
     """Counts the calls of every port that it wraps, and does *disturb* at the one that is armed."""
 
-    def __init__(self, disturb: Callable[[str], None], *, after: bool = False) -> None:
+    def __init__(self, disturb: Callable[[str], object], *, after: bool = False) -> None:
         self._disturb = disturb
         self._after = after
         self._countdown = -1

@@ -4,9 +4,9 @@ import pytest
 
 from bucketcast.handlers.reap import SETTLING
 from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.object_names import timeline_name
 from bucketcast.stream.stream_request import StreamRequest
 from stream_world import FIRST, SLOTS, STREAM, A, B, World, uploaded
-from bucketcast.stream.object_names import timeline_name
 
 
 def on_air() -> World:
@@ -20,7 +20,7 @@ def test_a_broadcast_without_events_is_interrupted_and_ended() -> None:
     world = on_air()
     world.clock.advance(30)
     world.reaper.reap()
-    assert world.document.state is StreamState.INTERRUPTED
+    assert world.streams.view(STREAM).state is StreamState.INTERRUPTED
     world.clock.advance(30)
     world.reaper.reap()
     assert world.document.state is StreamState.ENDED

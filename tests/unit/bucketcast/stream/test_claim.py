@@ -34,7 +34,7 @@ def claimed(
 def test_the_first_claim_is_session_one_of_broadcast_one() -> None:
     (session,) = claimed(FRESH, A, timedelta(0)).sessions
     assert (session.session, session.broadcast, session.encoder, session.claimed) == (1, 1, A, EPOCH)
-    assert not (session.recorded or session.sealed or session.seal or session.drain_until)
+    assert (session.recorded, session.sealed, session.seal, session.drain_until) == (False, False, None, None)
 
 
 def test_claiming_again_is_claiming_once() -> None:
@@ -109,7 +109,12 @@ def test_a_rung_that_has_no_slot_is_refused() -> None:
 )
 def test_a_claim_that_could_not_be_published_is_refused(field: str, value: Any, words: str) -> None:
     """A playlist gives dates in UTC; a session with another offset would fail every publication."""
-    fields = {"stream": STREAM, "encoder": A, "start": EPOCH, "frame_rate": FrameRate(numerator=30)}
+    fields: dict[str, Any] = {
+        "stream": STREAM,
+        "encoder": A,
+        "start": EPOCH,
+        "frame_rate": FrameRate(numerator=30),
+    }
     fields["rungs"] = (encoded_rung(SLOTS[0]),)
     with pytest.raises(InvalidInput, match=words):
         ClaimRequest(**(fields | {field: value}))

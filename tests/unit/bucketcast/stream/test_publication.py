@@ -1,5 +1,7 @@
 """Publication by example; what holds for every history is in test_publication_properties.py."""
 
+from datetime import timedelta
+
 import pytest
 
 from bucketcast.errors import IllegalTransition
@@ -79,7 +81,7 @@ def test_a_hole_in_a_timeline_is_waited_for() -> None:
 
 
 def test_what_is_listed_stays_as_it_is_listed() -> None:
-    """A gap that a timeline later calls a segment cannot be, for its name is taken; and were it, nothing moves."""
+    """No timeline can call a gap a segment later, for its name is taken; and were it so, nothing moves."""
     world = World()
     session = world.claim(A)
     world.report(session, A, [uploaded(0, SLOTS[1:2], gaps=SLOTS[:1]), *THREE[1:]])
@@ -135,7 +137,7 @@ def test_a_seal_is_a_record_before_anything_stands_behind_it() -> None:
 
 
 def test_a_session_without_segments_counts_no_discontinuity() -> None:
-    world = on_air(1)
+    world = on_air(3)
     world.clock.advance(4)
     world.claim_at_once(B)
     world.clock.advance(8)
@@ -143,8 +145,8 @@ def test_a_session_without_segments_counts_no_discontinuity() -> None:
     world.report(third, C, [uploaded(0)])
     world.clock.advance(8)
     world.wake()
-    assert listed(world) == [(1, 0, False), (3, 0, False)]
-    assert world.document.window[-1].media_sequence == 1
+    assert listed(world) == [*((1, index, False) for index in range(3)), (3, 0, False)]
+    assert world.document.window[-1].media_sequence == 3
     assert world.document.window[-1].discontinuity_sequence == 1
 
 
@@ -266,6 +268,34 @@ def test_a_newcomer_without_segments_reopens_the_reconnect_window_once() -> None
     assert is_complete(world.document)
 
 
+def test_a_sealed_session_keeps_nothing_on_air() -> None:
+    """Whether its timeline was read once more must not decide what the stream's state is."""
+    world = on_air(3)
+    world.clock.advance(4)
+    world.claim_at_once(B)
+    world.report(FIRST, A, THREE)
+    world.clock.advance(4)
+    assert world.wake().state is StreamState.INTERRUPTED
+    assert world.wake().state is StreamState.INTERRUPTED
+
+
+def test_a_first_session_that_is_replaced_before_players_can_start_begins_nothing() -> None:
+    """However many wake-ups were lost: the newcomer goes on with the same broadcast, or is waited for."""
+    for wakes in ((), (9, 12), (11, 13)):
+        world = World()
+        world.report(world.claim(A), A, [uploaded(0)])
+        world.clock.advance(5)
+        second = world.claim(B)
+        world.clock.advance(3)
+        world.report(second, B, [uploaded(0)])
+        for at in (*wakes, 15):
+            world.clock.time = EPOCH + timedelta(seconds=at)
+            assert world.wake().state is StreamState.IDLE
+        world.clock.advance(4)
+        assert world.wake().state is StreamState.INTERRUPTED
+        assert listed(world) == [(1, 0, False), (2, 0, False)]
+
+
 def test_an_end_ends_newcomers_too() -> None:
     """`POST .../end` closes the broadcast at once, whatever is on its way into it."""
     world = on_air(3)
@@ -294,6 +324,18 @@ def test_a_claim_after_an_end_belongs_to_the_next_broadcast_even_before_the_seal
     assert world.document.window[0].discontinuity_sequence == 1
 
 
+def test_a_broadcast_gets_its_endlist_even_if_the_next_one_is_there_already() -> None:
+    """Its viewers are told that it is over, for as long as any object has to stay."""
+    world = on_air(3)
+    world.clock.advance(4)
+    world.streams.end(STREAM)
+    world.report(world.claim_at_once(B), B, THREE)
+    world.wake()
+    for slot in SLOTS:
+        written = [new.content for _, new in world.media.log if new.name == f"{STREAM}/{slot}/playlist.m3u8"]
+        assert [content.endswith(b"#EXT-X-ENDLIST\n") for content in written] == [False, True, False]
+
+
 def test_endlist_stays_until_players_can_start_in_the_next_broadcast() -> None:
     world = on_air(3)
     world.clock.advance(4)
@@ -310,6 +352,16 @@ def test_endlist_stays_until_players_can_start_in_the_next_broadcast() -> None:
     world.wake()
     assert listed(world) == [(2, 0, False), (2, 1, False), (2, 2, False)]
     assert not ended(world)
+
+
+def test_a_broadcast_can_be_ended_before_players_can_start() -> None:
+    """From its first segment: who ends a broadcast must not be told that there is none, and see it go on."""
+    world = on_air(1)
+    world.clock.advance(2)
+    world.streams.end(STREAM)
+    assert world.wake().state is StreamState.ENDED
+    assert listed(world) == [(1, 0, False)]
+    assert ended(world)
 
 
 def test_a_stream_that_is_not_on_air_cannot_be_ended() -> None:

@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -91,9 +92,7 @@ def test_an_id_that_cannot_be_is_refused() -> None:
     ).map(lambda value: json.dumps(value).encode())
 )
 def test_no_body_leads_to_anything_but_a_request_or_its_refusal(body: bytes) -> None:
-    try:
+    with suppress(InvalidInput):
         request = parse_stream_request(body)
         request.stream()
         request.configuration()
-    except InvalidInput as error:
-        assert str(error)

@@ -8,6 +8,7 @@ from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex
 from bucketcast.stream.timeline import (
     TIMELINE_SEGMENTS,
     GapSegment,
+    RungSegment,
     Timeline,
     TimelineSegment,
     UploadedSegment,
@@ -73,7 +74,7 @@ def test_where_two_contradict_each_other_the_greater_fact_is_taken() -> None:
 
 
 def test_the_largest_timeline_is_far_below_the_bound_of_a_record() -> None:
-    rungs = {
+    rungs: dict[RungName, RungSegment] = {
         RungName(f"{1000 + rung}p"): UploadedSegment(size=10**9, crc32c="AAAAAA==") for rung in range(MAX_RUNGS)
     }
     largest = timeline(

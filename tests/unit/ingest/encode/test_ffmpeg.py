@@ -47,7 +47,6 @@ GOLDEN = r"""
 -filter_complex [0:a:0]aresample=48000:async=1000:min_comp=0.02:first_pts=275456,aformat=channel_layouts=stereo[a]
 -map [v0]
 -map [v1]
--c:v libx264
 -preset:v superfast
 -fps_mode:v passthrough
 -force_key_frames:v expr:if(isnan(prev_forced_t),1,gt(floor((round(t*30000/1001)+180)*1001/60000),floor((round(prev_forced_t*30000/1001)+180)*1001/60000)))
@@ -55,12 +54,14 @@ GOLDEN = r"""
 -g:v 100000
 -bf:v 1
 -sc_threshold:v 0
+-c:v:0 libx264
 -profile:v:0 high
 -level:v:0 3.1
 -b:v:0 2800000
 -maxrate:v:0 2996000
 -bufsize:v:0 2800000
 -threads:v:0 1
+-c:v:1 libx264
 -profile:v:1 high
 -level:v:1 3.0
 -b:v:1 800000

@@ -214,10 +214,36 @@ def test_a_picture_with_a_presentation_time_alone_is_decoded_when_it_is_shown() 
     assert times(segment.data, AUDIO) == [900_920]
 
 
-def test_a_keyframe_without_tables_before_it_cuts_nothing() -> None:
-    _, _, bare = picture(30, keyframe=True)
-    (segment,) = cut(data_of([*stream(range(30)), bare]))
-    assert len(times(segment.data, VIDEO)) == 31
+def test_a_keyframe_within_a_segment_cuts_nothing() -> None:
+    units = [*stream(range(12)), *picture(12, keyframe=True), *picture(13), *stream_from(30, 1)]
+    segments = cut(data_of(units))
+    assert [(segment.index, len(times(segment.data, VIDEO))) for segment in segments] == [(0, 14), (1, 1)]
+
+
+def test_what_a_copied_source_has_before_the_first_segment_is_dropped() -> None:
+    units = [*stream_from(0, 15), *picture(15, keyframe=True), *stream_from(16, 54)]
+    copied = cut(data_of(units), first=1)
+    assert copied == cut(data_of(stream_from(30, 40)), first=1)
+    assert [segment.index for segment in copied] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        [*stream(range(30)), *picture(30)],
+        [*stream(range(30)), picture(30, keyframe=True)[-1]],
+        [*stream(range(30)), *picture(31), *picture(30, keyframe=True)],
+        [*stream_from(30, 1), *picture(29)],
+        [*stream(range(30)), *picture(31, keyframe=True)],
+    ],
+    ids=[
+        *("no keyframe at the boundary", "no tables before it", "a picture that is shown after the boundary"),
+        *("a picture that is shown before the boundary", "a keyframe after the boundary"),
+    ],
+)
+def test_a_picture_on_the_wrong_side_of_a_boundary_is_refused(units: list[Unit]) -> None:
+    with pytest.raises(InvalidTransportStream):
+        cut(data_of(units))
 
 
 def test_nothing_in_gives_nothing_out() -> None:

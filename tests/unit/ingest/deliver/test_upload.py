@@ -1,0 +1,348 @@
+"""Segments reach the bucket once each, or become gaps: whatever the bucket does."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from bucketcast.objects import ABSENT, NewObject, ObjectFacts
+from bucketcast.stream.document import ListedAs
+from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
+from bucketcast.stream.media_object import gap_object, listed_as, segment_object
+from bucketcast.stream.object_names import segment_name
+from bucketcast.stream.timeline import GapSegment, UploadedSegment
+from fakes import EPOCH, FakeBucket, Fate, FaultyBucket, InlineExecutor, LoopClock, SlowExecutor
+from ingest.deliver import upload
+from ingest.deliver.ledger import DecidedSegment
+from ingest.deliver.upload import LONGEST_PAUSE, SegmentUploader
+from ingest.encode import CutSegment
+from ingest.metrics import Metrics, StreamMetrics
+from tools.virtual_time import virtual_time
+
+STREAM, SESSION = StreamId("demo"), SessionNumber(3)
+HIGH, LOW = RungName("720p"), RungName("360p")
+SEGMENT = timedelta(seconds=2)
+
+
+def cut(index: int, rung: RungName = HIGH, data: bytes | None = None) -> CutSegment:
+    return CutSegment(
+        rung=rung,
+        index=SegmentIndex(index),
+        start=index * SEGMENT,
+        duration=SEGMENT,
+        data=f"{rung} {index}".encode() if data is None else data,
+    )
+
+
+def name(index: int, rung: RungName = HIGH) -> str:
+    return segment_name(STREAM, rung, SESSION, SegmentIndex(index))
+
+
+def is_gap(new: NewObject) -> bool:
+    return not new.content
+
+
+@dataclass
+class Uploads:
+    """An uploader with a bucket of its own."""
+
+    media: FakeBucket
+    executor: Executor = field(default_factory=InlineExecutor)
+    decided: list[DecidedSegment] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.metrics = StreamMetrics(Metrics(CollectorRegistry()), STREAM)
+        self.uploader = SegmentUploader(
+            self.media,
+            stream=STREAM,
+            session=SESSION,
+            start=EPOCH,
+            segment_duration=SEGMENT,
+            executor=self.executor,
+            metrics=self.metrics,
+            on_decided=self._decide,
+        )
+
+    async def _decide(self, segment: DecidedSegment) -> None:
+        self.decided.append(segment)
+
+    async def send(self, *indices: int, rung: RungName = HIGH) -> None:
+        """Take segments as an encoder cuts them: one a segment duration."""
+        for index in indices:
+            self.uploader.upload(cut(index, rung))
+            await asyncio.sleep(SEGMENT.total_seconds())
+
+    @property
+    def facts(self) -> dict[int, UploadedSegment | GapSegment]:
+        return {segment.index: segment.fact for segment in self.decided}
+
+    @property
+    def gaps(self) -> set[int]:
+        return {index for index, fact in self.facts.items() if isinstance(fact, GapSegment)}
+
+
+def failing(fate: Fate, *, times: int) -> Callable[[NewObject], Fate]:
+    """Let the first *times* writes of each name meet *fate*."""
+    left: dict[str, int] = {}
+
+    def choose(new: NewObject) -> Fate:
+        left[new.name] = left.get(new.name, times) - 1
+        return fate if left[new.name] >= 0 else Fate.DONE
+
+    return choose
+
+
+@virtual_time
+async def test_a_segment_becomes_its_object_and_its_facts() -> None:
+    uploads = Uploads(FakeBucket(LoopClock()))
+    uploads.uploader.upload(cut(4))
+    await uploads.uploader.drain()
+    new, facts = uploads.media.objects[name(4)]
+    assert new == segment_object(
+        STREAM,
+        HIGH,
+        SESSION,
+        SegmentIndex(4),
+        duration=SEGMENT,
+        date=EPOCH + 4 * SEGMENT,
+        content=b"720p 4",
+    )
+    assert uploads.facts == {4: UploadedSegment(size=6, crc32c=facts.crc32c)}
+    assert (uploads.metrics.segments_uploaded, uploads.metrics.segments_retried) == (1, 0)
+
+
+@pytest.mark.parametrize("fate", [Fate.UNAVAILABLE, Fate.TOO_MANY, Fate.BROKEN, Fate.ANSWER_LOST])
+def test_what_fails_is_tried_again_and_created_once(fate: Fate) -> None:
+    """Also where the object was made and the answer was lost: our own object is our own success."""
+
+    @virtual_time
+    async def story() -> None:
+        uploads = Uploads(FaultyBucket(LoopClock(), failing(fate, times=1)))
+        uploads.uploader.upload(cut(0))
+        await uploads.uploader.drain()
+        assert isinstance(uploads.facts[0], UploadedSegment)
+        assert [new.name for _, new in uploads.media.log] == [name(0)]
+        assert (uploads.metrics.segments_retried, uploads.metrics.segments_lost) == (1, 0)
+
+    story()
+
+
+@virtual_time
+async def test_the_pauses_between_tries_grow_up_to_their_bound() -> None:
+    media = FaultyBucket(LoopClock(), failing(Fate.UNAVAILABLE, times=8))
+    uploads = Uploads(media)
+    uploads.uploader.upload(cut(0))
+    await uploads.uploader.drain()
+    times = [time for time, _ in media.tries]
+    pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1])
+    assert max(pauses) == LONGEST_PAUSE
+
+
+@virtual_time
+async def test_another_encoder_s_object_counts_with_its_own_facts() -> None:
+    media = FakeBucket(LoopClock())
+    other = segment_object(
+        STREAM,
+        HIGH,
+        SESSION,
+        SegmentIndex(0),
+        duration=SEGMENT,
+        date=EPOCH,
+        content=b"another's, and as good",
+    )
+    facts = media.write(other, if_generation=ABSENT)
+    uploads = Uploads(media)
+    uploads.uploader.upload(cut(0))
+    await uploads.uploader.drain()
+    assert uploads.facts == {0: UploadedSegment(size=facts.size, crc32c=facts.crc32c)}
+    assert media.read(name(0)) == b"another's, and as good"
+
+
+@virtual_time
+async def test_an_upload_that_meets_a_gap_is_counted_as_lost() -> None:
+    media = FakeBucket(LoopClock())
+    media.write(gap_object(STREAM, HIGH, SESSION, SegmentIndex(0)), if_generation=ABSENT)
+    uploads = Uploads(media)
+    uploads.uploader.upload(cut(0))
+    await uploads.uploader.drain()
+    assert uploads.facts == {0: GapSegment()}
+    assert (uploads.metrics.segments_uploaded, uploads.metrics.segments_lost) == (0, 1)
+
+
+@virtual_time
+async def test_a_segment_that_was_never_made_becomes_a_gap() -> None:
+    uploads = Uploads(FakeBucket(LoopClock()))
+    uploads.uploader.upload(cut(0, data=b""))
+    await uploads.uploader.drain()
+    assert uploads.facts == {0: GapSegment()}
+    assert listed_as(uploads.media.objects[name(0)][1]) is ListedAs.GAP
+
+
+def stuck(index: int) -> Callable[[NewObject], Fate]:
+    """The media of segment *index* never comes through; a gap in its place does."""
+    return lambda new: Fate.UNAVAILABLE if new.name == name(index) and not is_gap(new) else Fate.DONE
+
+
+@virtual_time
+async def test_a_segment_that_later_ones_overtook_is_given_up_after_one_segment_duration() -> None:
+    """A bug: every later segment used to begin its patience anew, so that a stuck one was never given up."""
+    uploads = Uploads(FaultyBucket(LoopClock(), stuck(1)))
+    await uploads.send(0, 1, 2)
+    assert uploads.gaps == set()
+    await uploads.send(3, 4)
+    assert uploads.gaps == {1}
+    assert set(uploads.facts) == {0, 1, 2, 3, 4}
+
+
+@virtual_time
+async def test_a_segment_of_one_rung_does_not_overtake_another_rung_s() -> None:
+    uploads = Uploads(FaultyBucket(LoopClock(), stuck(0)))
+    uploads.uploader.upload(cut(0))
+    await uploads.send(0, 1, 2, 3, 4, rung=LOW)
+    assert uploads.gaps == set()
+    uploads.uploader.cancel()
+    await asyncio.sleep(0)
+
+
+@virtual_time
+async def test_the_last_segment_is_tried_for_as_long_as_it_may() -> None:
+    uploads = Uploads(FaultyBucket(LoopClock(), stuck(1)))
+    await uploads.send(0, 1)
+    await asyncio.sleep(600)
+    assert set(uploads.facts) == {0}
+    uploads.uploader.cancel()
+    await asyncio.sleep(0)
+
+
+@virtual_time
+async def test_an_outage_makes_no_gaps() -> None:
+    """A bug: the first success after an outage used to give up all that it had overtaken before."""
+    loop = asyncio.get_running_loop()
+    media = FaultyBucket(LoopClock())
+
+    def fate(new: NewObject) -> Fate:
+        if 3.0 <= loop.time() < 64.0:
+            return Fate.UNAVAILABLE
+        return Fate.UNAVAILABLE if new.name == name(1) and loop.time() < 3.0 and not is_gap(new) else Fate.DONE
+
+    # Segment 1 fails and is overtaken by its neighbour, then nothing at all comes through for a minute.
+    media.fate = fate
+    uploads = Uploads(media)
+    uploads.uploader.upload(cut(0))
+    uploads.uploader.upload(cut(1))
+    await asyncio.sleep(1.9)
+    await uploads.send(*range(2, 40))
+    await uploads.uploader.drain()
+    assert uploads.gaps == set()
+    assert set(uploads.facts) == set(range(40))
+
+
+@virtual_time
+async def test_beyond_the_memory_bound_the_oldest_becomes_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "MAX_PENDING_BYTES", 20)
+    loop = asyncio.get_running_loop()
+    uploads = Uploads(FaultyBucket(LoopClock(), lambda _: Fate.UNAVAILABLE if loop.time() < 60 else Fate.DONE))
+    await uploads.send(*range(6))  # of six bytes each: three of them fit
+    await uploads.uploader.drain()
+    assert uploads.gaps == {0, 1, 2}
+    assert set(uploads.facts) == set(range(6))
+
+
+@virtual_time
+async def test_what_was_given_up_is_held_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug: the data of a segment that was given up stayed until its gap could be written."""
+    monkeypatch.setattr(upload, "MAX_PENDING_BYTES", 1_000)
+    uploads = Uploads(FaultyBucket(LoopClock(), lambda _: Fate.UNAVAILABLE))
+    for index in range(100):
+        uploads.uploader.upload(cut(index, data=bytes(300)))
+    await asyncio.sleep(3)
+    held = [
+        len(pending.segment.data) + len(pending.content or b"")
+        for pending in uploads.uploader._waiting.values()
+    ]
+    assert sum(held) <= 1_000
+    uploads.uploader.cancel()
+    await asyncio.sleep(0)
+
+
+@virtual_time
+async def test_a_late_upload_that_came_through_after_all_is_a_segment() -> None:
+    """Given up, its answer only lost: the bucket has decided, and says so when the gap is created."""
+    seen: list[str] = []
+
+    def fate(new: NewObject) -> Fate:
+        if new.name != name(0) or is_gap(new):
+            return Fate.DONE
+        seen.append(new.name)
+        return Fate.UNAVAILABLE if len(seen) < 6 else Fate.ANSWER_LOST
+
+    uploads = Uploads(FaultyBucket(LoopClock(), fate))
+    await uploads.send(0, 1, 2, 3, 4)
+    await uploads.uploader.drain()
+    assert uploads.gaps == set()
+    assert [new.name for _, new in uploads.media.log].count(name(0)) == 1
+
+
+@virtual_time
+async def test_an_object_that_vanished_is_tried_again() -> None:
+    class Vanishing(FaultyBucket):
+        def facts(self, name: str) -> ObjectFacts | None:
+            there = super().facts(name)
+            if there is not None and not gone:
+                gone.append(self.objects.pop(name))
+                return None
+            return there
+
+    gone: list[object] = []
+    uploads = Uploads(Vanishing(LoopClock(), failing(Fate.ANSWER_LOST, times=1)))
+    uploads.uploader.upload(cut(0))
+    await uploads.uploader.drain()
+    assert isinstance(uploads.facts[0], UploadedSegment)
+    assert gone
+
+
+@virtual_time
+async def test_draining_waits_for_what_is_under_way() -> None:
+    loop = asyncio.get_running_loop()
+    uploads = Uploads(FakeBucket(LoopClock()), executor=SlowExecutor(3.0))
+    for index in range(4):
+        uploads.uploader.upload(cut(index))
+    await uploads.uploader.drain()
+    assert set(uploads.facts) == set(range(4))
+    assert loop.time() == pytest.approx(3.0)
+    await uploads.uploader.drain()
+
+
+@given(st.data())
+def test_whatever_the_bucket_does_every_segment_is_decided_once_as_the_bucket_has_it(
+    data: st.DataObject,
+) -> None:
+    """Facts equal the objects that are there; nothing is written twice; nothing is left open."""
+
+    @virtual_time
+    async def story() -> None:
+        fates = data.draw(st.lists(st.sampled_from(list(Fate)), max_size=60))
+        media = FaultyBucket(LoopClock(), lambda _: fates.pop() if fates else Fate.DONE)
+        uploads = Uploads(media)
+        await uploads.send(*range(8))
+        await uploads.uploader.drain()
+        assert sorted(segment.index for segment in uploads.decided) == list(range(8))
+        assert len({new.name for _, new in media.log}) == len(media.log) == 8
+        for index, fact in uploads.facts.items():
+            there = media.facts(name(index))
+            assert there is not None
+            if isinstance(fact, UploadedSegment):
+                assert (fact.size, fact.crc32c) == (there.size, there.crc32c)
+            else:
+                assert listed_as(there) is ListedAs.GAP
+        assert uploads.metrics.segments_uploaded + uploads.metrics.segments_lost == 8
+
+    story()

@@ -1,0 +1,58 @@
+"""What the environment says is read once, and what is unusable is named."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from bucketcast.errors import InvalidSettings
+from ingest.settings import HTTP_PORT, RTMP_PORT, read_settings
+
+REQUIRED = {
+    "GOOGLE_CLOUD_PROJECT": "project",
+    "BUCKETCAST_MEDIA_BUCKET": "media",
+    "BUCKETCAST_INGEST_BUCKET": "ingest",
+    "BUCKETCAST_PUBLISH_URL": "https://functions/publish",
+    "BUCKETCAST_SESSIONS_URL": "https://functions/sessions",
+}
+
+
+def test_what_is_not_required_has_a_default() -> None:
+    settings = read_settings(REQUIRED)
+    assert (settings.rtmp_port, settings.http_port) == (RTMP_PORT, HTTP_PORT)
+    assert (settings.ffmpeg, settings.emulated, settings.log_level) == (None, False, logging.INFO)
+
+
+def test_every_setting_can_be_made() -> None:
+    chosen = {
+        "BUCKETCAST_HOST": "127.0.0.1",
+        "BUCKETCAST_RTMP_PORT": "0",
+        "PORT": "8080",
+        "BUCKETCAST_FFMPEG": "/opt/ffmpeg",
+        "BUCKETCAST_LOG_LEVEL": "DEBUG",
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:8080",
+    }
+    settings = read_settings(REQUIRED | chosen)
+    assert (settings.host, settings.rtmp_port, settings.http_port) == ("127.0.0.1", 0, 8080)
+    assert (settings.ffmpeg, settings.emulated) == (Path("/opt/ffmpeg"), True)
+    assert settings.log_level == logging.DEBUG
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_variable_is_named(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=name):
+        read_settings(REQUIRED | {name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PORT", "http"),
+        ("BUCKETCAST_RTMP_PORT", "-1"),
+        ("BUCKETCAST_RTMP_PORT", "65536"),
+        ("BUCKETCAST_LOG_LEVEL", "verbose"),
+    ],
+)
+def test_an_unusable_variable_is_named(name: str, text: str) -> None:
+    with pytest.raises(InvalidSettings, match=name):
+        read_settings(REQUIRED | {name: text})
