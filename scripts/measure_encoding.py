@@ -33,20 +33,23 @@ RATE = 30
 # One picture in so many is scored: neighbours score alike, and scoring costs more than encoding.
 VMAF_SAMPLING = 6
 PRODUCTION_SCALER = "bicubic"
+# Frames by which x264 decodes pictures before they are shown, with B-frames that others refer to.
+CLIP_DELAY = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to encode; *extra* are options that a session does not have."""
+    """One way to encode: *extra* are options that no session has, *copied* makes the source the top rung."""
 
     preset: Preset
     scaler: str = PRODUCTION_SCALER
     extra: tuple[str, ...] = ()
+    copied: bool = False
 
     @property
     def name(self) -> str:
         """The variant in words."""
-        return " ".join((self.preset, self.scaler, *self.extra))
+        return " ".join((self.preset, self.scaler, *self.extra, *(("copied",) if self.copied else ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,11 @@ class Measurement:
 
 
 VARIANTS = (
-    *(Variant(preset=preset) for preset in (Preset.ULTRAFAST, Preset.SUPERFAST, Preset.VERYFAST)),
+    *(
+        Variant(preset=preset, copied=copied)
+        for preset in (Preset.ULTRAFAST, Preset.SUPERFAST, Preset.VERYFAST)
+        for copied in (False, True)
+    ),
     *(Variant(preset=Preset.SUPERFAST, scaler=scaler) for scaler in ("bilinear", "lanczos")),
     *(Variant(preset=Preset.SUPERFAST, extra=("-bf:v", count)) for count in ("0", "3")),
 )
@@ -98,7 +105,8 @@ def encode(
     ffmpeg: Path, clip: Path, facts: SourceFacts, variant: Variant, folder: Path
 ) -> tuple[float, dict[RungName, Path]]:
     """Encode *clip*; return FFmpeg's CPU seconds per second of stream, and each rung's file."""
-    plan = plan_encoding(StreamConfiguration(preset=variant.preset), facts)
+    delay = CLIP_DELAY if variant.copied else None
+    plan = plan_encoding(StreamConfiguration(preset=variant.preset), facts, source_delay=delay)
     files = {rung.name: folder / f"{rung.name}.ts" for rung in plan.rungs}
     with ExitStack() as stack:
         outputs = [stack.enter_context(file.open("wb")).fileno() for file in files.values()]

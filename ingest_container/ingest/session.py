@@ -68,6 +68,7 @@ class Session:
         opened: Opened,
         surroundings: Surroundings,
         on_over: Callable[[str], None],
+        *,
         standing_faults: tuple[InputFault, ...],
     ) -> None:
         """Use Session.open."""
@@ -118,8 +119,8 @@ class Session:
     ) -> Self:
         """Claim a session of *stream* for what *opened* and start to encode it.
 
-        *on_over* is called with "replaced" or "ended" when the session is over before its broadcaster is. *fault*
-        is what ended the broadcaster's session before, to be reported with this one.
+        *on_over* is called with "replaced" or "ended" when the session is over before its broadcaster is.
+        *fault* is what ended the broadcaster's session before, to be reported with this one.
         Raises Refused while another broadcaster is on air, NotFound, Unavailable.
         """
         plan = plan_encoding(stream.configuration, opened.source, source_delay=opened.source_delay)
@@ -135,9 +136,8 @@ class Session:
         )
         missed = stream.configuration.pass_through and not plan.copies_top
         standing = (fault, InputFault.NOT_PASSED_THROUGH if missed else None)
-        session = cls(
-            record, plan, opened, surroundings, on_over, tuple(each for each in standing if each is not None)
-        )
+        faults = tuple(each for each in standing if each is not None)
+        session = cls(record, plan, opened, surroundings, on_over, standing_faults=faults)
         surroundings.metrics.sessions.inc()
         _log.info(
             "session begins",

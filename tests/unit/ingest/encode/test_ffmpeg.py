@@ -116,6 +116,45 @@ def test_a_single_rung_of_the_source_s_size_is_neither_scaled_nor_split() -> Non
     assert option("-filter_complex", plan).endswith("round=near,format=yuv420p[v0]")
 
 
+def test_a_copied_top_rung_is_not_filtered_and_the_others_are_scaled_from_the_source() -> None:
+    facts = replace(SOURCE, video=VideoSource(width=1280, height=720), frame_rate=Fraction(30))
+    plan = plan_encoding(TWO_RUNGS, facts, source_delay=2)
+    assert option("-filter_complex", plan).endswith("format=yuv420p,scale=640:360:flags=bicubic,setsar=1[v1]")
+    assert option("-c:v:0", plan) == "copy"
+    assert option("-c:v:1", plan) == "libx264"
+    given = arguments(plan)
+    assert [given[at + 1] for at, word in enumerate(given) if word == "-map"] == ["0:v:0", "[v1]", "[a]"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "source_delay", "copied", "encoded"),
+    [
+        (Preset.SUPERFAST, 0, 1, 0),
+        (Preset.SUPERFAST, 1, 0, 0),
+        (Preset.SUPERFAST, 2, 0, 1),
+        (Preset.ULTRAFAST, 2, 0, 2),
+    ],
+)
+def test_all_rungs_decode_as_many_frames_ahead_as_the_one_that_needs_most(
+    preset: Preset, source_delay: int, copied: int, encoded: int
+) -> None:
+    facts = replace(SOURCE, video=VideoSource(width=1280, height=720), frame_rate=Fraction(30))
+    configuration = StreamConfiguration(rungs=TWO_RUNGS.rungs, preset=preset)
+    plan = plan_encoding(configuration, facts, source_delay=source_delay)
+    assert f"dts=floor((round(DTS*TB*30/1)-{copied})/(30/1*TB)+0.01)" in option("-bsf:v:0", plan)
+    assert ("-bsf:v:1" in arguments(plan)) == bool(encoded)
+    if encoded:
+        assert option("-bsf:v:1", plan) == f"setts=pts=PTS:dts=DTS-{encoded}/(30/1*TB)"
+
+
+def test_a_source_that_is_the_only_rung_is_not_decoded() -> None:
+    facts = replace(SOURCE, video=VideoSource(width=640, height=360), frame_rate=Fraction(30))
+    given = arguments(plan_encoding(StreamConfiguration(), facts, source_delay=0))
+    assert not any("[0:v:0]" in argument for argument in given)
+    assert "libx264" not in given
+    assert "-preset:v" not in given
+
+
 def test_pixels_that_are_not_square_are_made_so() -> None:
     video = VideoSource(width=640, height=360, sample_aspect_ratio=Fraction(1, 2))
     graph = option("-filter_complex", plan_encoding(StreamConfiguration(), replace(SOURCE, video=video)))

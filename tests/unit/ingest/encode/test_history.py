@@ -53,6 +53,13 @@ def test_before_the_first_group_there_is_only_the_first() -> None:
     assert groups(0).start_for(seconds(1)) is None
 
 
+def test_the_newest_group_is_the_last_keyframe_s() -> None:
+    newest = groups(3).newest_start
+    assert newest is not None
+    assert newest.time == seconds(2)
+    assert groups(0).newest_start is None
+
+
 def test_what_no_replacement_needs_is_let_go() -> None:
     history = groups(4)
     before = history.kept_bytes

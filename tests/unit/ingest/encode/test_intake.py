@@ -3,6 +3,7 @@ from fractions import Fraction
 
 import pytest
 
+from bucketcast.stream.encoder_report import InputFault
 from ingest.encode.intake import MAX_JUMP, Intake, SourceChanged
 from ingest.encode.source import AudioSource, SourceFacts, VideoSource
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
@@ -57,8 +58,9 @@ def test_another_configuration_is_another_session(changed: CodecConfiguration) -
     one = intake()
     one.take(AVC)
     one.take(AAC)
-    with pytest.raises(SourceChanged, match=changed.track.value):
+    with pytest.raises(SourceChanged, match=changed.track.value) as change:
         one.take(changed)
+    assert (change.value.fault, change.value.resumption) == (InputFault.CODEC_CHANGE, None)
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -67,8 +69,9 @@ def test_a_jump_is_another_session_only_beyond_the_bound(direction: int) -> None
     one.take(picture(100))
     landing = 100 + direction * MAX_JUMP.total_seconds()
     assert picture(landing) in one.take(picture(landing))
-    with pytest.raises(SourceChanged, match="jumped"):
+    with pytest.raises(SourceChanged, match="jumped") as change:
         one.take(picture(landing + direction * (MAX_JUMP.total_seconds() + 0.001)))
+    assert (change.value.fault, change.value.resumption) == (InputFault.TIMESTAMP_JUMP, None)
 
 
 def test_a_source_without_sound_has_a_silent_track() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -143,3 +144,13 @@ def test_every_source_gets_rungs_of_even_sizes_and_its_shape_and_none_upscaled(
         assert 2 <= rung.height <= height
         # Even numbers are up to a pixel off on either side; a cut to even at full size up to two.
         assert abs(rung.width - rung.height * shape) <= 2 + 2 * shape
+
+
+def test_a_copied_top_rung_declares_the_source_s_own_codec() -> None:
+    facts = source(1920, 1080)
+    facts = replace(facts, video=replace(facts.video, profile=77, constraints=0x40, level=41))
+    encoded, copied = (plan_encoding(DEFAULT, facts, source_delay=delay) for delay in (None, 2))
+    assert (encoded.copies_top, copied.copies_top) == (False, True)
+    assert copied.rungs[0].codecs == "avc1.4d4029,mp4a.40.2"
+    assert replace(copied.rungs[0], source_codec=None) == encoded.rungs[0]
+    assert copied.rungs[1:] == encoded.rungs[1:]

@@ -3,6 +3,8 @@ from fractions import Fraction
 
 import pytest
 
+from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
+from bucketcast.stream.identifiers import BitsPerSecond, RungName
 from ingest.encode import opening
 from ingest.encode.opening import Opened, Opening
 from ingest.encode.source import AudioSource, UnusableSource
@@ -122,3 +124,66 @@ def test_a_format_that_changes_while_it_is_looked_at_is_refused(changed: CodecCo
 def test_an_unusable_source_is_refused_with_the_reason(items: list[FeedItem], reason: str) -> None:
     with pytest.raises(UnusableSource, match=reason):
         open_with(items)
+
+
+COPYING = StreamConfiguration(
+    rungs=(RungConfiguration(name=RungName("180p"), video_bitrate=BitsPerSecond(400_000)),),
+    segment_duration=timedelta(seconds=1),
+    pass_through=True,
+)
+IDR = b"\0\0\0\1\x65"
+
+
+def grouped(count: int, *, interval: int = 25, size: int = 0) -> list[FeedItem]:
+    """*count* pictures at 25 a second, a keyframe every *interval*, each of *size* bytes and some."""
+    return [
+        frame(number * 40, keyframe=not number % interval, data=IDR + bytes(size)) for number in range(count)
+    ]
+
+
+def test_a_source_that_may_be_copied_is_observed_until_two_segments_have_begun_with_a_keyframe() -> None:
+    opened, taken = open_with([AVC, AAC, *grouped(100)], Opening(pass_through=COPYING))
+    assert opened is not None
+    assert (taken, opened.source_delay, opened.not_copied) == (2 + 51, 0, None)
+
+
+def test_what_was_observed_and_cannot_be_copied_is_encoded_and_says_why() -> None:
+    opened, _ = open_with([AVC, AAC, *grouped(100, interval=30)], Opening(pass_through=COPYING))
+    assert opened is not None
+    assert opened.source_delay is None
+    assert opened.not_copied == "its keyframes do not lie where segments begin"
+
+
+def test_a_source_of_another_format_is_not_observed_for_longer() -> None:
+    smaller = RungConfiguration(name=RungName("144p"), video_bitrate=BitsPerSecond(400_000))
+    configuration = StreamConfiguration(rungs=(smaller,), pass_through=True)
+    opened, taken = open_with([AVC, AAC, *grouped(100)], Opening(pass_through=configuration))
+    assert opened is not None
+    assert taken == 2 + 14
+    assert opened.not_copied == "no rung has the size of its picture"
+
+
+@pytest.mark.parametrize("bound", ["_MAX_OBSERVED_BYTES", "_MAX_OBSERVED_ITEMS"])
+def test_a_source_is_observed_within_bounds(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, bound, 20)
+    opened, taken = open_with([AVC, AAC, *grouped(100)], Opening(pass_through=COPYING))
+    assert opened is not None
+    assert taken < 2 + 25
+    assert opened.not_copied == "too little of it was seen"
+
+
+def test_a_session_that_goes_on_has_its_origin_where_the_one_before_ended() -> None:
+    begin = START + timedelta(milliseconds=800)
+    opened, taken = open_with([AVC, AAC, *grouped(60)], Opening(begin=begin))
+    assert opened is not None
+    assert opened.origin == begin
+    assert taken == 2 + 20 + 14
+    assert opened.items == (AVC, AAC, *grouped(34))
+
+
+def test_a_feed_that_ends_before_a_session_could_go_on_opens_none() -> None:
+    one = Opening(begin=START + timedelta(milliseconds=800))
+    open_with([AVC, AAC, *grouped(20)], one)
+    assert one.conclude() is None
+    open_with([frame(800)], one)
+    assert one.conclude() is not None

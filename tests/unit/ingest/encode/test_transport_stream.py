@@ -248,6 +248,7 @@ def test_a_picture_on_the_wrong_side_of_a_boundary_is_refused(units: list[Unit])
 
 def test_nothing_in_gives_nothing_out() -> None:
     assert cut(b"") == []
+    assert cutter().is_empty
     assert cut(data_of(stream(range(1))[:3])) == []
 
 
