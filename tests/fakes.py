@@ -187,15 +187,14 @@ class SlowExecutor(Executor):
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # as in a thread: what has begun cannot be called back
 
         def run() -> None:
-            if future.set_running_or_notify_cancel():
-                inner = InlineExecutor().submit(fn, *args, **kwargs)
-                error = inner.exception()
-                if error is None:
-                    future.set_result(inner.result())
-                else:
-                    future.set_exception(error)
+            done = InlineExecutor().submit(fn, *args, **kwargs)
+            if (error := done.exception()) is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(done.result())
 
         asyncio.get_running_loop().call_later(self.seconds, run)
         return future

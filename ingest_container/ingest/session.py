@@ -163,9 +163,10 @@ class Session:
         """Encode *item*, waiting while the encoder is far behind; raises SourceChanged and EncoderFailed."""
         self._media_at = self._loop.time()
         self._writer.media_received(self._surroundings.now())
+        await self._encoder.write(item)
+        # What the encoder did not take, because the source changed, is the next session's.
         if isinstance(item, EncodedFrame):
             self._monitor.observe(item, arrived=self._media_at)
-        await self._encoder.write(item)
 
     async def finish(self) -> None:
         """Encode, upload and announce what is left, within FINISH_TIMEOUT, and give the lease back."""

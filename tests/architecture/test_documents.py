@@ -51,7 +51,7 @@ def repository_texts() -> dict[str, str]:
 
 
 def pins(path: Path) -> dict[str, set[str]]:
-    """The versions that the requirements file at *path* pins, by name: several where they depend on Python's."""
+    """The versions that the requirements file at *path* pins, by name; markers may tell several apart."""
     found: dict[str, set[str]] = {}
     for match in filter(None, map(_PIN.fullmatch, path.read_text().splitlines())):
         found.setdefault(re.sub(r"[-_.]+", "-", match["name"]), set()).add(match["version"])
@@ -69,9 +69,8 @@ def test_the_event_table_names_every_entry_point_and_no_other() -> None:
 def test_the_event_table_s_handlers_are_there() -> None:
     section = (ROOT / "README.md").read_text().partition("| event | entry point |")[2].partition("\n\n")[0]
     named = re.findall(r"`(handlers/\w+\.py)`", section)
-    assert {
-        f"handlers/{path.name}" for path in (ROOT / "functions/bucketcast/handlers").glob("[a-z]*.py")
-    } == set(named)
+    assert named
+    assert [name for name in named if not (ROOT / "functions/bucketcast" / name).is_file()] == []
 
 
 def test_the_state_diagram_is_the_life_cycle_s_table() -> None:

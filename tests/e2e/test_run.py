@@ -1,4 +1,4 @@
-"""`scripts/run` as a person uses it: the table, `ready`, one clear line when it cannot, and nothing left behind."""
+"""`scripts/run` as a person uses it: the table, `ready`, one clear line when it cannot, nothing left over."""
 
 import os
 import signal

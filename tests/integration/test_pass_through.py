@@ -70,7 +70,6 @@ async def broadcast(items: Sequence[FeedItem], *, pass_through: bool = True) -> 
     last = {
         renewal.session: renewal.report.faults
         for renewal in (decode_record(Renewal, body) for body in world.calls("/renew"))
-        if renewal.report is not None
     }
     return Broadcast(
         codecs=[claim.rungs[0].codecs for claim in claims],

@@ -227,9 +227,6 @@ UPLOAD_FAULTS: Final = {
     "cut": UploadFaults(cut=0.3, cut_after_bytes=700),
     "answers lost": UploadFaults(lose_answer=0.3),
     "slow": UploadFaults(bytes_per_second=60_000),
-    "everything": UploadFaults(
-        too_many_requests=0.1, unavailable=0.1, cut=0.1, cut_after_bytes=700, lose_answer=0.1
-    ),
 }
 EVENT_FAULTS: Final = {
     "lost": EventFaults(bucket="ingest", loss=1.0),
@@ -281,7 +278,9 @@ async def test_events_may_be_lost_repeated_and_reordered(
 async def test_everything_at_once(cloud: RunningLocalCloud, clip: list[FeedItem], faults: SetFaults) -> None:
     """Uploads fail, events come late and not at all."""
     faults(
-        *everywhere(UPLOAD_FAULTS["everything"]),
+        *everywhere(
+            UploadFaults(too_many_requests=0.1, unavailable=0.1, cut=0.1, cut_after_bytes=700, lose_answer=0.1)
+        ),
         events=EventFaults(bucket="ingest", loss=0.5, repeat=0.3, reorder=0.5, reorder_seconds=1.0),
     )
     async with ingest(cloud) as one:

@@ -155,6 +155,7 @@ class TimelineWriter:
             # Nobody else writes here: this is our own write whose answer was lost.
             there = await self._loop.run_in_executor(self._executor, self._ingest.facts, self._name)
             if there is None:
+                self._generation = ABSENT
                 raise Unavailable("the timeline was there and is gone") from None
             if there.crc32c == crc32c(content):
                 return there

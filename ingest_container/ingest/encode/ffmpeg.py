@@ -18,7 +18,6 @@ import imageio_ffmpeg
 
 from bucketcast.errors import InvalidSettings
 from bucketcast.stream.bandwidth import buffer_size, max_rate
-from bucketcast.stream.configuration import Preset
 from bucketcast.stream.identifiers import SegmentIndex
 from ingest.encode.ladder import EncodingPlan, RungPlan
 from ingest.feed.flv import LEAD
@@ -221,22 +220,8 @@ def _video(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
 
 
 def _copy(plan: EncodingPlan) -> tuple[str, ...]:
-    if plan.source_delay is None:
-        return ()
-    rate = _ratio(plan.source.frame_rate)
-    shift = _sound_delay(plan) - plan.source_delay
-
-    def time(of: str, less: int = 0) -> str:
-        return f"(round({of}*TB*{rate})-{less})/({rate}*TB)"
-
-    return (
-        *("-map", "0:v:0"),
-        *("-c:v:0", "copy"),
-        # Its pictures get the times of the encoded rungs' frames. They stay in milliseconds, and are decoded
-        # never later than exactly, so that the same frames of sound come before each keyframe (the hundredth
-        # is for the rounding of quotients).
-        *("-bsf:v:0", f"setts=pts=round({time('PTS')}):dts=floor({time('DTS', shift)}+0.01)"),
-    )
+    # Its pictures came with their final times; see CopyWatch.
+    return ("-map", "0:v:0", "-c:v:0", "copy") if plan.copies_top else ()
 
 
 def _encode(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
@@ -251,24 +236,10 @@ def _encode(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
         *("-g:v", str(_NO_KEYFRAME_INTERVAL)),
         # One picture out of order at most: measured (scripts/measure_encoding.py), it looks better than the
         # presets' three at the same bitrate, costs a tenth less, and takes two frames' delay away.
-        *("-bf:v", str(_reordered_pictures(plan))),
+        *("-bf:v", str(plan.reordered_pictures)),
         # A keyframe at a change of scene would be off the grid, and would cost bits before the next one.
         *("-sc_threshold:v", "0"),
     )
-
-
-def _reordered_pictures(plan: EncodingPlan) -> int:
-    """Pictures between two that they refer to, which is also how many frames before they are shown."""
-    return 0 if plan.preset is Preset.ULTRAFAST else 1
-
-
-def _sound_delay(plan: EncodingPlan) -> int:
-    """By how many frames pictures are decoded before they are shown, in every rung.
-
-    Sound is shared out between segments by decode times, and rungs between which a player changes must share
-    it out alike: the rung with the largest delay sets it for all.
-    """
-    return max(_reordered_pictures(plan), plan.source_delay or 0)
 
 
 def _keyframe_expression(plan: EncodingPlan, start: SegmentIndex) -> str:
@@ -290,7 +261,7 @@ def _keyframe_expression(plan: EncodingPlan, start: SegmentIndex) -> str:
 
 
 def _rung(number: int, rung: RungPlan, plan: EncodingPlan) -> tuple[str, ...]:
-    shift = _sound_delay(plan) - _reordered_pictures(plan)
+    shift = plan.delay - plan.reordered_pictures
     return (
         *(f"-c:v:{number}", "libx264"),
         # What CODECS declares is what the encoder is held to.
@@ -307,7 +278,7 @@ def _rung(number: int, rung: RungPlan, plan: EncodingPlan) -> tuple[str, ...]:
 
 
 def _delayed(number: int, frames: int, rate: Fraction) -> tuple[str, ...]:
-    # As many frames before they are shown as in the copied rung; see _sound_delay.
+    # As many frames before they are shown as in the copied rung; see EncodingPlan.delay.
     return (f"-bsf:v:{number}", f"setts=pts=PTS:dts=DTS-{frames}/({_ratio(rate)}*TB)")
 
 

@@ -118,6 +118,20 @@ class EncodingPlan:
         return self.source_delay is not None
 
     @property
+    def reordered_pictures(self) -> int:
+        """Pictures between two that they refer to in the rungs that are encoded: so many frames' delay."""
+        return 0 if self.preset is Preset.ULTRAFAST else 1
+
+    @property
+    def delay(self) -> int:
+        """By how many frames pictures are decoded before they are shown, in every rung.
+
+        Sound is shared out between segments by decode times, and rungs between which a player changes must
+        share it out alike: the rung that needs the largest delay sets it for all.
+        """
+        return max(self.reordered_pictures, self.source_delay or 0)
+
+    @property
     def frame_rate(self) -> FrameRate:
         """The constant frame rate of every rung."""
         rate = self.source.frame_rate

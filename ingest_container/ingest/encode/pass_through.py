@@ -6,6 +6,7 @@ its bits are counted.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -78,6 +79,7 @@ class CopyWatch:
         rung = plan.rungs[0]
         self._grid = plan.grid
         self._origin = origin
+        self._shift = plan.delay - (plan.source_delay or 0)
         # What the rung's encoder would be held to, so that the declared BANDWIDTH holds for a copy as well.
         self._max_rate, self._buffer_size = max_rate(rung.video_bitrate), buffer_size(rung.video_bitrate)
         self._configuration = b""
@@ -114,6 +116,19 @@ class CopyWatch:
             self._picture(item)
         self._group.append(item)
 
+    def retimed(self, item: EncodedFrame) -> EncodedFrame:
+        """The picture *item*, which was admitted, with the times of the encoded rungs' frames.
+
+        The feed goes on in whole milliseconds. Decode times are never later than exact, so that the same frames
+        of sound come before a keyframe in every rung.
+        """
+        shown, decoded = self._frame(item.presentation_time), self._frame(item.decode_time) - self._shift
+        return replace(
+            item,
+            presentation_time=self._origin + self._grid.time_of_frame(shown),
+            decode_time=self._origin + timedelta(milliseconds=decoded * 1000 // self._grid.frame_rate),
+        )
+
     def _picture(self, item: EncodedFrame) -> None:
         shown, decoded = self._frame(item.presentation_time), self._frame(item.decode_time)
         if self._last_decoded is not None and decoded <= self._last_decoded:
@@ -135,10 +150,11 @@ class CopyWatch:
 
     def _check_beginning(self, item: EncodedFrame, shown: int, decoded: int) -> None:
         """Raise NotCopyable unless *item* begins the segment that follows, as the one before began."""
-        following = SegmentIndex(self.index + 1)
+        starts = self._last_decoded is None
+        following = self._grid.index_of_frame(shown) if starts else SegmentIndex(self.index + 1)
         if shown != self._grid.first_frame(following) or not _starts_decoding(item):
             raise NotCopyable("its keyframes do not lie where segments begin")
-        if following > 0 and shown - decoded != self.delay:
+        if not starts and shown - decoded != self.delay:
             raise NotCopyable("the order of its pictures changes")
         sets = [unit for unit in _units(item.data) if unit[0] & 0x1F == _SEQUENCE_PARAMETER_SET]
         if any(unit not in self._configuration for unit in sets):

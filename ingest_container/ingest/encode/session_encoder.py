@@ -16,7 +16,7 @@ from ingest.encode.ffmpeg import CLOCK_START
 from ingest.encode.history import MAX_KEPT_BYTES, FeedHistory, GroupStart, KeptItem
 from ingest.encode.intake import Intake, Resumption, SourceChanged
 from ingest.encode.ladder import EncodingPlan, RungPlan
-from ingest.encode.overload import REPORTED_FOR, is_noted, is_overloaded, skip_to
+from ingest.encode.overload import HELD_BACK, REPORTED_FOR, Arrivals, is_noted, is_overloaded, skip_to
 from ingest.encode.pass_through import CopyWatch, NotCopyable
 from ingest.encode.process import FfmpegProcess
 from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
@@ -31,8 +31,6 @@ MAX_WAITING_BYTES = 25 * 2**20
 # FFmpeg has media, or the end of it, and has written nothing for so long: it is hung. Starting takes it below
 # a second on a busy machine.
 STALL_TIMEOUT = timedelta(seconds=10)
-# Media that FFmpeg holds back by design (decoder, lookahead, interleaving): less is no sign of a stall.
-_HELD_BACK_MEDIA = timedelta(seconds=2)
 _WATCH_INTERVAL = timedelta(milliseconds=500)
 # How long to wait before the next FFmpeg, by how many in a row have delivered no segment. The first is
 # replaced at once: viewers have some seconds in hand.
@@ -96,7 +94,7 @@ class SessionEncoder:
         self._ended = False
         self._written, self._room = asyncio.Event(), asyncio.Event()
         self._outputs = self._delivering = self._delivered = 0
-        self._started_at = 0.0
+        self._arrivals = Arrivals()
         self._skipped_at: float | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._process: FfmpegProcess | None = None
@@ -112,7 +110,7 @@ class SessionEncoder:
     @property
     def lag(self) -> timedelta:
         """How far the pictures that left FFmpeg are behind those that were written."""
-        return max(timedelta(0), self._written_time - self._origin - self._encoded)
+        return max(timedelta(0), self._written_time - self._encoded)
 
     @property
     def overloaded(self) -> bool:
@@ -120,21 +118,16 @@ class SessionEncoder:
         now = asyncio.get_running_loop().time()
         if self._skipped_at is not None and now - self._skipped_at < REPORTED_FOR.total_seconds():
             return True
-        return is_noted(lag=self.lag, behind=self._behind)
+        return is_noted(lag=self.lag, waiting=self._arrivals.waiting(self._encoded, now=now))
 
     @property
     def _encoded(self) -> timedelta:
-        """Up to when every rung's pictures have left FFmpeg, on the session's clock."""
-        return self._plan.grid.time_of_frame(self._last_frame + 1)
+        """Up to when every rung's pictures have left FFmpeg, on the sender's clock."""
+        return self._origin + self._plan.grid.time_of_frame(self._last_frame + 1)
 
     @property
     def _last_frame(self) -> int:
         return min((cutter.last_frame for cutter in self._cutters), default=-1)
-
-    @property
-    def _behind(self) -> timedelta:
-        """How far what is encoded is behind a clock that started with the session."""
-        return timedelta(seconds=asyncio.get_running_loop().time() - self._started_at) - self._encoded
 
     @property
     def waiting(self) -> timedelta:
@@ -148,7 +141,6 @@ class SessionEncoder:
 
     async def start(self) -> None:
         """Start to encode what is written."""
-        self._started_at = asyncio.get_running_loop().time()
         self._supervisor = asyncio.create_task(self._supervise(), name="encoder")
         self._supervisor.add_done_callback(lambda _: self._room.set())
 
@@ -162,7 +154,7 @@ class SessionEncoder:
         admitted = self._intake.take(item)
         self._watch_copy(item)
         for taken in admitted:
-            self._keep(taken)
+            self._keep(self._timed(taken))
         self._written.set()
         while not self._has_room():
             self._room.clear()
@@ -196,6 +188,10 @@ class SessionEncoder:
                 resumption=Resumption(begin=watch.end, items=watch.group),
             ) from error
 
+    def _timed(self, item: FeedItem) -> FeedItem:
+        is_picture = isinstance(item, EncodedFrame) and item.track is Track.VIDEO
+        return self._copy_watch.retimed(item) if is_picture and self._copy_watch is not None else item
+
     def _keep(self, item: FeedItem) -> None:
         try:
             self._history.append(item, self._writer.write(item))
@@ -203,6 +199,7 @@ class SessionEncoder:
             raise SourceChanged(str(error), fault=InputFault.TIMESTAMP_JUMP) from error
         if isinstance(item, EncodedFrame) and item.track is Track.VIDEO:
             self._written_time = max(self._written_time, item.presentation_time)
+            self._arrivals.note(item.presentation_time, arrived=asyncio.get_running_loop().time())
         if self._history.kept_bytes > MAX_KEPT_BYTES:
             self._history.release(self._needed_from(), read=self._read_position)
 
@@ -386,8 +383,9 @@ class SessionEncoder:
 
     def _skip(self) -> bool:
         """Give up what FFmpeg is too far behind to make, if it is; return whether it must be replaced."""
-        newest = self._history.newest_start
-        overloaded = is_overloaded(lag=self.lag, behind=self._behind, held_up=not self._has_room())
+        newest, now = self._history.newest_start, asyncio.get_running_loop().time()
+        waiting = self._arrivals.waiting(self._encoded, now=now)
+        overloaded = is_overloaded(lag=self.lag, waiting=waiting, held_up=not self._has_room())
         if newest is None or self._delivering or not overloaded:
             return False
         index = skip_to(
@@ -397,7 +395,7 @@ class SessionEncoder:
         )
         if index is None:
             return False
-        self._skipped_at = asyncio.get_running_loop().time()
+        self._skipped_at = now
         _log.warning(
             "part of the feed is left out",
             extra={"lag_seconds": self.lag.total_seconds(), "missing": min(self._next.values()), "next": index},
@@ -416,7 +414,7 @@ class SessionEncoder:
             if self._skip():
                 process.kill()
                 return
-            idle = not self._ended and self.lag < _HELD_BACK_MEDIA
+            idle = not self._ended and self.lag < HELD_BACK
             if self._outputs != seen or self._delivering or idle:
                 seen, since = self._outputs, loop.time()
             elif loop.time() - since > self._stall_timeout.total_seconds():

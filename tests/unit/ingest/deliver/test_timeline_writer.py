@@ -212,6 +212,19 @@ async def test_an_own_write_whose_answer_was_lost_is_taken_as_done() -> None:
 
 
 @virtual_time
+async def test_a_timeline_that_vanished_is_written_anew() -> None:
+    """A bug: it was tried on with the generation that was gone, for ever."""
+    writing = Writing()
+    await writing.decide(0)
+    await asyncio.sleep(2)
+    writing.bucket.objects.clear()  # as whoever tidies up the wrong bucket does
+    await writing.decide(1)
+    await asyncio.sleep(5)
+    assert indices(writing.written()[-1][1]) == [0, 1]
+    await writing.end()
+
+
+@virtual_time
 async def test_a_write_that_failed_is_not_woken_for() -> None:
     writing = Writing(fate=first_meets(Fate.UNAVAILABLE))
     await writing.decide(0)
@@ -277,14 +290,17 @@ async def test_wake_ups_go_one_at_a_time_and_the_newest_timeline_wins() -> None:
 @virtual_time
 async def test_only_what_the_woken_timeline_held_counts_as_visible() -> None:
     """A bug: what was decided between a write and its wake-up was counted with it."""
-    writing = Writing(wake_seconds=0.5)
+    writing = Writing(wake_seconds=2)
     await writing.decide(0)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)
     await writing.decide(1)
-    await asyncio.sleep(0.6)
-    assert writing.visible == 1
-    await writing.end()
+    await asyncio.sleep(1)
+    await writing.decide(2)  # behind the write of 1, and before its wake-up
+    await asyncio.sleep(2.6)
+    assert [at for at, _ in writing.woken] == [0.0, 2.0, 4.0]
     assert writing.visible == 2
+    await writing.end()
+    assert writing.visible == 3
 
 
 @virtual_time

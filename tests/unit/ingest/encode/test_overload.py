@@ -1,35 +1,78 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bucketcast.stream.identifiers import SegmentIndex
-from ingest.encode.overload import MAX_LAG, NOTED_LAG, is_noted, is_overloaded, skip_to
+from ingest.encode.overload import HELD_BACK, MAX_LAG, NOTED_LAG, Arrivals, is_noted, is_overloaded, skip_to
 
 MORE = timedelta(microseconds=1)
+NOTHING = timedelta(0)
+LONG = MAX_LAG - HELD_BACK
+
+
+def seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
 
 
 @pytest.mark.parametrize(
-    ("lag", "behind", "held_up", "expected"),
+    ("lag", "waiting", "held_up", "expected"),
     [
-        (MAX_LAG + MORE, MAX_LAG + MORE, False, True),
-        (MAX_LAG, MAX_LAG + MORE, False, False),
-        (MAX_LAG, MAX_LAG + MORE, True, True),
-        # The sender is faster than real time, and waits.
-        (2 * MAX_LAG, MAX_LAG, True, False),
+        (MAX_LAG + MORE, LONG + MORE, False, True),
+        (MAX_LAG, LONG + MORE, False, False),
+        (MAX_LAG, LONG + MORE, True, True),
+        # The sender is faster than real time, and is held up by that.
+        (2 * MAX_LAG, LONG, True, False),
         # The sender paused, and all it sent is encoded.
-        (timedelta(0), 10 * MAX_LAG, False, False),
+        (NOTHING, 10 * MAX_LAG, False, False),
     ],
 )
-def test_an_encoder_is_overloaded_when_it_is_behind_both_its_feed_and_the_clock(
-    lag: timedelta, behind: timedelta, *, held_up: bool, expected: bool
+def test_an_encoder_is_overloaded_when_much_of_its_feed_has_waited_long(
+    lag: timedelta, waiting: timedelta, *, held_up: bool, expected: bool
 ) -> None:
-    assert is_overloaded(lag=lag, behind=behind, held_up=held_up) is expected
+    assert is_overloaded(lag=lag, waiting=waiting, held_up=held_up) is expected
 
 
 def test_half_of_that_is_reported() -> None:
-    assert is_noted(lag=NOTED_LAG + MORE, behind=NOTED_LAG + MORE)
-    assert not is_noted(lag=NOTED_LAG, behind=MAX_LAG)
-    assert not is_noted(lag=MAX_LAG, behind=NOTED_LAG)
+    assert is_noted(lag=NOTED_LAG + MORE, waiting=NOTED_LAG - HELD_BACK + MORE)
+    assert not is_noted(lag=NOTED_LAG, waiting=MAX_LAG)
+    assert not is_noted(lag=MAX_LAG, waiting=NOTED_LAG - HELD_BACK)
+
+
+@given(speed=st.floats(min_value=0.3, max_value=3), length=st.integers(min_value=1, max_value=120))
+def test_a_sender_in_real_time_overloads_an_encoder_that_is_slower_and_no_other(
+    speed: float, length: int
+) -> None:
+    arrivals, overloaded = Arrivals(), False
+    for tick in range(10 * length):
+        now = tick / 10
+        arrivals.note(seconds(now), arrived=now)
+        encoded = seconds(min(now, now * speed))
+        lag = seconds(now) - encoded
+        overloaded |= is_overloaded(lag=lag, waiting=arrivals.waiting(encoded, now=now), held_up=False)
+        if speed >= 1:
+            assert not overloaded
+    if length * (1 - speed) > MAX_LAG.total_seconds() + 1:
+        assert overloaded
+
+
+def test_what_a_network_held_back_for_long_overloads_nobody_when_it_comes_at_once() -> None:
+    arrivals = Arrivals()
+    arrivals.note(seconds(0), arrived=0)
+    for tick in range(300):
+        arrivals.note(seconds(tick / 10), arrived=30)
+    assert arrivals.waiting(seconds(0), now=30) == NOTHING
+    assert arrivals.waiting(seconds(9), now=33) == seconds(3)
+    assert arrivals.waiting(seconds(28), now=40) == NOTHING
+
+
+def test_pictures_out_of_order_do_not_count() -> None:
+    arrivals = Arrivals()
+    for time, arrived in ((3.0, 1), (2.9, 2), (3.05, 3), (3.2, 4)):
+        arrivals.note(seconds(time), arrived=arrived)
+    assert arrivals.waiting(seconds(0), now=5) == seconds(4)
+    assert arrivals.waiting(seconds(1), now=5) == seconds(1)
 
 
 @pytest.mark.parametrize(

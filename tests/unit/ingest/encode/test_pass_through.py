@@ -117,6 +117,11 @@ def test_the_delay_is_that_of_the_keyframes() -> None:
     assert observed_delay(plan(), origin=ORIGIN, items=[AVC, *items]) == 2
 
 
+def test_a_feed_that_is_replayed_from_a_later_segment_on_goes_on_there() -> None:
+    watch = admit([picture(3 * RATE + number, keyframe=not number) for number in range(RATE)])
+    assert watch.index == 3
+
+
 def test_keyframes_within_a_segment_do_no_harm() -> None:
     watch = admit([*pictures(5), picture(5, keyframe=True), *(picture(number) for number in range(6, 11))])
     assert watch.index == 1
@@ -202,3 +207,16 @@ def test_as_many_bits_as_the_rung_s_own_encoder_may_make_are_admitted_and_not_on
     admit([full])
     with pytest.raises(NotCopyable, match="bit rate"):
         admit([replace(full, data=full.data + b"\0")])
+
+
+@pytest.mark.parametrize(("source_delay", "milliseconds"), [(0, -34), (1, 0), (2, 0)])
+def test_pictures_get_the_times_of_the_encoded_rungs_frames(source_delay: int, milliseconds: int) -> None:
+    """One picture out of order in those: what is decoded when it is shown is to be decoded a frame before."""
+    facts = SourceFacts(video=VIDEO, audio=None, frame_rate=Fraction(30))
+    watch = CopyWatch(plan_encoding(CONFIGURATION, facts, source_delay=source_delay), origin=ORIGIN)
+    late, shown = timedelta(milliseconds=12), timedelta(milliseconds=67)
+    item = replace(picture(0), presentation_time=ORIGIN + late + shown, decode_time=ORIGIN + late)
+    retimed = watch.retimed(item)
+    assert retimed.presentation_time == ORIGIN + timedelta(microseconds=66667)
+    assert retimed.decode_time == ORIGIN + timedelta(milliseconds=milliseconds)
+    assert retimed.data == item.data
