@@ -189,8 +189,9 @@ class SessionEncoder:
             ) from error
 
     def _timed(self, item: FeedItem) -> FeedItem:
-        is_picture = isinstance(item, EncodedFrame) and item.track is Track.VIDEO
-        return self._copy_watch.retimed(item) if is_picture and self._copy_watch is not None else item
+        if self._copy_watch is None or not isinstance(item, EncodedFrame) or item.track is Track.AUDIO:
+            return item
+        return self._copy_watch.retimed(item)
 
     def _keep(self, item: FeedItem) -> None:
         try:
