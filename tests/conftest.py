@@ -1,7 +1,10 @@
 """What holds for every test: hypothesis without a clock, and no search for credentials on the network."""
 
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 # On a busy machine the time that one example takes says nothing. CI runs the same examples every time.
@@ -11,3 +14,14 @@ settings.load_profile("bucketcast")
 # google.auth looks for a metadata server where it finds no credentials, which takes seconds to fail. Set before
 # anything imports it.
 os.environ["NO_GCE_CHECK"] = "true"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Undo what a program that ran in this process did to logging: other tests look at what is logged."""
+    loggers = [logging.getLogger(name) for name in (None, "bucketcast", "ingest", "local_cloud")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
