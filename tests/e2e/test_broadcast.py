@@ -28,7 +28,7 @@ RUNG_NAMES = tuple(RungName(str(rung["name"])) for rung in RUNGS)
 CLIP = Clip(
     width=640,
     height=360,
-    duration=timedelta(seconds=34),
+    duration=timedelta(seconds=31),
     keyframe_interval=timedelta(milliseconds=3300),
     video_bitrate=1_200_000,
 )
@@ -50,6 +50,14 @@ def wait_for_state(system: System, stream: str, state: str) -> None:
     deadline = time.monotonic() + SOON.total_seconds()
     while (now := system.api("GET", f"streams/{stream}")["state"]) != state:
         assert time.monotonic() < deadline, f"{stream} is {now}, not {state}"
+        time.sleep(0.1)
+
+
+def wait_for_endlist(system: System, stream: str) -> None:
+    """Return when the last object that an end is written to says so: `state.json` comes after the playlists."""
+    deadline = time.monotonic() + SOON.total_seconds()
+    while requests.get(f"{system.media_url}/{stream}/state.json", timeout=10).json()["state"] != "ended":
+        assert time.monotonic() < deadline, f"{stream} has not ended"
         time.sleep(0.1)
 
 
@@ -126,7 +134,7 @@ def test_no_frame_is_lost_at_other_frame_rates(system: System, ffmpeg: Path, fra
     )
     sender = publish(ffmpeg, make_clip(clip), system, stream)
     assert sender.wait(60) == 0
-    wait_for_state(system, "rates", "ended")
+    wait_for_endlist(system, "rates")
     journal = collect(system.url, MEDIA_BUCKET, stream="rates")
     assert audit(journal, probe_segments(system.url, journal)) == []
     assert frame_numbers(system, journal, RungName("180p")) == list(range(clip.frames))

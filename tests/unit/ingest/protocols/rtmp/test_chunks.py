@@ -83,6 +83,15 @@ def test_extended_timestamps_are_read_repeated_or_not(
     assert _read([data[start : start + cut] for start in range(0, len(data), cut)]) == messages
 
 
+@pytest.mark.parametrize("repeated", [True, False])
+def test_a_message_of_the_same_extended_delta_is_read_with_and_without_it(repeated: bool) -> None:  # noqa: FBT001
+    """The third message's header is of type 3: senders differ in whether they repeat the delta there."""
+    delta = 0x0100_0000
+    writer = ChunkWriter(repeat_extended_timestamp=repeated)
+    messages = [_message(bytes((number,)), timestamp=number * delta) for number in range(3)]
+    assert _read([writer.write(message, 4) for message in messages]) == messages
+
+
 def test_body_that_begins_like_the_extended_timestamp_waits_for_nothing_else() -> None:
     """A tail shorter than the timestamp it could be the beginning of, from a sender that does not repeat it."""
     writer = ChunkWriter(repeat_extended_timestamp=False)
