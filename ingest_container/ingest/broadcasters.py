@@ -128,9 +128,9 @@ class Broadcaster:
             self._fault = change.fault
             # A sender that could not be passed through once would end the next session too.
             self._may_pass_through &= change.fault is not InputFault.NOT_PASSED_THROUGH
-            self._opening = self._fresh_opening(change.resumption)
             if session is not None:
-                await session.finish()
+                await session.finish()  # first: what follows may refuse the new source
+            self._opening = self._fresh_opening(change.resumption)
             self._opening.add(item)
 
     def _fresh_opening(self, resumption: Resumption | None = None) -> Opening:

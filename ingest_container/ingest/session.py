@@ -23,7 +23,7 @@ from ingest.deliver.upload import SegmentUploader
 from ingest.encode.ladder import EncodingPlan, plan_encoding
 from ingest.encode.opening import Opened
 from ingest.encode.session_encoder import CutSegment, SessionEncoder
-from ingest.feed import EncodedFrame, FeedItem
+from ingest.feed import EncodedFrame, FeedItem, Track
 from ingest.feed.input_monitor import InputMonitor
 from ingest.metrics import Metrics, StreamMetrics
 
@@ -292,5 +292,9 @@ async def _claim(control: Control, request: ClaimRequest) -> SessionRecord:
 
 def _buffered(opened: Opened) -> timedelta:
     """How much media came since the session's origin."""
-    latest = max(item.presentation_time for item in opened.items if isinstance(item, EncodedFrame))
+    latest = max(
+        item.presentation_time
+        for item in opened.items
+        if isinstance(item, EncodedFrame) and item.track is Track.VIDEO
+    )
     return latest - opened.origin

@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack)
         admin_token=os.environ.get("BUCKETCAST_ADMIN_TOKEN")
         or _kept(folder / "admin-token", secrets.token_hex(16)),
         logs=folder / "logs",
-        data=folder / "cloud" if options.data else None,
+        data=folder / "cloud",  # on disk in any case: an hour of the sample takes 2.5 GB
         ffmpeg=options.ffmpeg,
         cloud_options=tuple(f"--fault={fault}" for fault in options.fault),
     )

@@ -18,7 +18,6 @@ import requests
 from local_system.player import upload_player
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-SOURCES: Final = ("functions", "ingest_container", "scripts")
 HOST: Final = "127.0.0.1"
 PROJECT: Final = "demo"
 MEDIA_BUCKET: Final = "media"
@@ -144,7 +143,9 @@ class System:
     def spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         """Start *command* as the process *name*, out of reach of the terminal's Ctrl-C: `stop` ends it."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        with (self._logs / f"{name}.log").open("ab") as log:
+        # A sender's own messages may hold the address, and with it the stream key: for the owner's eyes only.
+        descriptor = os.open(self._logs / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "ab") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

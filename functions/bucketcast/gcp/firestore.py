@@ -1,10 +1,12 @@
 """Firestore behind the port StreamDocuments."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
 from google.api_core import exceptions, retry
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
 
 from bucketcast.errors import InvalidRecord, PreconditionFailed, Unavailable
@@ -15,6 +17,8 @@ from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import StreamId
 
 Answer = TypeVar("Answer")
+_log = logging.getLogger(__name__)
+
 Decoded = TypeVar("Decoded", bound=msgspec.Struct)
 
 STREAMS: Final = "streams"
@@ -71,7 +75,13 @@ class FirestoreStreamDocuments:
         for snapshot in _translated(
             lambda: list(self._client.collection(STREAMS).stream(retry=RETRY, timeout=TIMEOUT))
         ):
-            yield _decode(StreamDocument, snapshot.to_dict())
+            try:
+                document = _decode(StreamDocument, snapshot.to_dict())
+            except InvalidRecord:
+                # One document that cannot be read must not hide the others from the reaper and the owner.
+                _log.exception("a stream's document cannot be read", extra={"stream": snapshot.id})
+                continue
+            yield document
 
     def lease(self, stream: StreamId) -> Lease | None:
         """See StreamDocuments.lease."""
@@ -120,5 +130,5 @@ def _translated(call: Callable[[], Answer]) -> Answer:
         raise PreconditionFailed("the document was written since it was read") from error
     except exceptions.Aborted as error:
         raise PreconditionFailed("the document is being written by another") from error
-    except exceptions.GoogleAPIError as error:
+    except (exceptions.GoogleAPIError, GoogleAuthError) as error:
         raise Unavailable(f"Firestore: {type(error).__name__}") from error

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import requests
+import urllib3
+from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request as TokenRequest
 from google.oauth2 import id_token
 from requests.adapters import HTTPAdapter
@@ -20,6 +22,7 @@ READ_TIMEOUT: Final = 15.0
 MAX_ANSWER_BYTES: Final = 65_536
 # Identity tokens hold for an hour; the library fetches from the metadata server, so keep one for half of it.
 TOKEN_SECONDS: Final = 1800.0
+UNAUTHORIZED: Final = 401  # RFC 9110, 15.5.2
 CONNECTIONS: Final = 32
 
 
@@ -64,8 +67,12 @@ class CloudFunction:
             )
             with response:
                 content = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, GoogleAuthError, OSError) as error:
             raise Unavailable(f"a function did not answer: {type(error).__name__}") from error
+        if response.status_code == UNAUTHORIZED:
+            self._token_from = float(
+                "-inf"
+            )  # it was over sooner than we thought: the next call fetches another
         return Answer(status=response.status_code, body=content)
 
     def _authorization(self) -> dict[str, str]:

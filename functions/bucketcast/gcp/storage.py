@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 import google_crc32c
 import requests.exceptions
 from google.api_core import exceptions, retry
+from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import InvalidResponse
 
@@ -24,6 +25,7 @@ _PASSING = (
     exceptions.RetryError,
     requests.exceptions.RequestException,
     ConnectionError,
+    GoogleAuthError,
 )
 
 

@@ -194,7 +194,7 @@ class Publisher:
             self.seen.put(there)
             return None
         if there is not None and (age := self.clock.now() - there.updated) < WRITE_INTERVAL:
-            return WRITE_INTERVAL - age
+            return min(WRITE_INTERVAL, WRITE_INTERVAL - age)  # our clock may be behind the bucket's
         try:
             written = self.media.write(
                 NewObject(

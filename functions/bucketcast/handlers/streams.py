@@ -124,10 +124,14 @@ class Streams:
 
         Raises NotFound, or IllegalTransition when the stream is not on air.
         """
+        broadcast = None
         for _ in range(MAX_ROUNDS):
             stored = self.documents.read(stream)
             if stored is None:
                 raise NotFound(f"there is no stream '{stream}'")
+            broadcast = stored.document.broadcast if broadcast is None else broadcast
+            if stored.document.ended_broadcasts >= broadcast:
+                return  # by an earlier round whose answer was lost, or by somebody else
             ended = end_broadcast(stored.document, now=self.clock.now())
             try:
                 self.documents.replace(

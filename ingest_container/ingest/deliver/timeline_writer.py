@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 # The pause after a write that failed in passing; the next one carries everything anew.
 PAUSE: Final = 0.2
+# How much later than usual a segment may be decided before the timeline says that media comes all the same.
+LATENESS: Final = timedelta(seconds=1)
 # A wake-up that failed is tried once more; after that the storage event, on its way all the time, has to do.
 WAKE_TRIES: Final = 2
 
@@ -60,7 +62,7 @@ class TimelineWriter:
         self._name = timeline_name(record.stream, record.session, record.encoder)
         self._generation: Generation = ABSENT
         self._ledger = Ledger(rungs=frozenset(rung.name for rung in record.rungs))
-        self._media_at = now()
+        self._media_at = self._written_media_at = now()
         self._ending = False
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -75,6 +77,8 @@ class TimelineWriter:
 
     def media_received(self, at: datetime) -> None:
         """Note when the broadcaster last sent media."""
+        if self._media_at == self._written_media_at:
+            self._changed.set()  # whoever waits for a change waits for a time from now on
         self._media_at = at
 
     async def decided(self, segment: DecidedSegment) -> None:
@@ -100,6 +104,7 @@ class TimelineWriter:
     async def _write_until_ended(self) -> None:
         while True:
             due = self._ledger.write_at(ending=self._ending)
+            due = self._sign_of_life_at() if due is None else due
             delay = None if due is None else due - self._loop.time()
             if delay is None or delay > 0:
                 await self._change(within=delay)
@@ -107,6 +112,15 @@ class TimelineWriter:
                 self._wake_soon()
                 if ended:
                     return
+
+    def _sign_of_life_at(self) -> float | None:
+        """When to write although nothing was decided: media comes, and only its encoding or upload is late.
+
+        Without it the publisher would take a slow encoder for a broadcaster who left.
+        """
+        if self._ledger.written_at is None or self._media_at == self._written_media_at:
+            return None
+        return self._ledger.written_at + (self._record.segment_duration + LATENESS).total_seconds()
 
     async def _change(self, *, within: float | None) -> None:
         self._changed.clear()
@@ -117,7 +131,7 @@ class TimelineWriter:
 
     async def _write(self, *, ended: bool) -> bool:
         """Write what the ledger holds; say whether it is there now."""
-        taken = self._ledger
+        taken, media_at = self._ledger, self._media_at
         self._ledger = taken.written(at=self._loop.time())
         content = encode_record(self._timeline(taken, ended=ended))
         try:
@@ -136,6 +150,7 @@ class TimelineWriter:
             await asyncio.sleep(PAUSE)
             return False
         self._generation = facts.generation
+        self._written_media_at = media_at
         # The bucket counts from when the write was done, which may be long after it began.
         self._ledger = replace(self._ledger, written_at=self._loop.time())
         self._written = _Written(facts=facts, indices=frozenset(s.index for s in taken.segments))

@@ -58,6 +58,7 @@ class Intake:
         if isinstance(item, CodecConfiguration):
             return self._configure(item)
         if item.track is Track.AUDIO:
+            self._check_jump(item)
             known = Track.AUDIO in self._configurations
             return [item] if known and self._silence.admits(item) else []
         return self._picture(item)
@@ -70,8 +71,12 @@ class Intake:
         return [item] if known is None else []
 
     def _picture(self, item: EncodedFrame) -> list[FeedItem]:
+        self._check_jump(item)
+        self._last_decode_time = item.decode_time
+        return [item, *self._silence.fill(item.decode_time)]
+
+    def _check_jump(self, item: EncodedFrame) -> None:
+        """Raise SourceChanged where *item* is too far from the last picture, which is everybody's clock."""
         last = self._last_decode_time
         if last is not None and abs(item.decode_time - last) > MAX_JUMP:
             raise SourceChanged("the timestamps jumped", fault=InputFault.TIMESTAMP_JUMP)
-        self._last_decode_time = item.decode_time
-        return [item, *self._silence.fill(item.decode_time)]
