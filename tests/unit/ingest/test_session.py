@@ -17,8 +17,8 @@ from fakes import Fate, SlowExecutor
 from ingest import session
 from ingest.broadcasters import UNPUBLISHED, Broadcaster
 from ingest.encode import find_ffmpeg
-from ingest.feed import EncodedFrame, FeedItem
-from ingest.protocols.rtmp import CloseReason
+from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, VideoCodec
+from ingest.protocols.rtmp import CloseReason, PublishRefused
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip
 from tools.ingest_world import RUNG, STREAM, IngestWorld, RecordingConnection, problem
@@ -180,6 +180,17 @@ async def test_a_jump_of_the_source_is_a_new_session_over_the_same_connection(cl
     assert [len(timeline.segments) for timeline in world.timelines] == [3, 3]
     assert all(timeline.ended for timeline in world.timelines)
     assert connection.closed == []
+
+
+async def test_a_source_that_becomes_unusable_ends_its_session(clip: list[FeedItem]) -> None:
+    """A bug: the session went on without its broadcaster, and its timeline never ended."""
+    world = IngestWorld(FFMPEG)
+    broadcaster, _ = await began(world, clip)
+    with pytest.raises(PublishRefused):
+        await broadcaster.receive(CodecConfiguration(codec=VideoCodec.H264, data=b"no parameter set"))
+    await broadcaster.close(CloseReason.REFUSED)
+    assert [timeline.ended for timeline in world.timelines] == [True]
+    assert others() == set()
 
 
 async def test_a_jump_within_the_opening_begins_anew(clip: list[FeedItem]) -> None:

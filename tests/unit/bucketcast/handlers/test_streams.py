@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from bucketcast.errors import NotFound, PreconditionFailed, Refused, Unavailable
@@ -149,3 +151,21 @@ def test_an_unknown_stream_can_be_neither_seen_nor_ended() -> None:
     for action in (world.streams.view, world.streams.end):
         with pytest.raises(NotFound, match="no stream 'other'"):
             action(OTHER)
+
+
+def test_an_end_whose_answer_was_lost_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug: the second look found the broadcast ended, and told its owner that there was none to end."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(index) for index in range(4)])
+    world.wake()
+    replace = FakeStreamDocuments.replace
+
+    def losing_the_answer(documents: FakeStreamDocuments, *arguments: Any, **options: Any) -> None:
+        replace(documents, *arguments, **options)
+        monkeypatch.undo()
+        raise PreconditionFailed("another try of the same write was there first")
+
+    monkeypatch.setattr(FakeStreamDocuments, "replace", losing_the_answer)
+    world.streams.end(STREAM)
+    assert world.streams.view(STREAM).state == "ended"

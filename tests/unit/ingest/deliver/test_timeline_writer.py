@@ -182,6 +182,22 @@ async def test_the_timeline_says_when_media_came_last() -> None:
     assert writing.written()[-1][1].media_at == at
 
 
+@virtual_time
+async def test_media_that_comes_is_a_sign_of_life_while_nothing_is_decided() -> None:
+    """A bug: an encoder or a bucket that was ten seconds late was taken for a broadcaster who had left."""
+    writing = Writing()
+    await writing.decide(0)
+    for _ in range(8):
+        await asyncio.sleep(1)
+        writing.writer.media_received(LoopClock().now())
+    alive = [at for at, timeline in writing.written() if len(timeline.segments) == 1]
+    assert len(alive) >= 2
+    assert all(later - earlier <= 4 for earlier, later in pairwise(alive))
+    await asyncio.sleep(30)
+    assert len(writing.written()) <= len(alive) + 1  # no media, no sign of life
+    await writing.end()
+
+
 @pytest.mark.parametrize("fate", [Fate.UNAVAILABLE, Fate.ANSWER_LOST, Fate.TOO_MANY, Fate.BROKEN])
 @pytest.mark.parametrize("times", [1, 5])
 def test_a_write_that_fails_is_made_good_with_all_that_was_decided_since(fate: Fate, times: int) -> None:

@@ -74,6 +74,17 @@ def test_a_jump_is_another_session_only_beyond_the_bound(direction: int) -> None
     assert (change.value.fault, change.value.resumption) == (InputFault.TIMESTAMP_JUMP, None)
 
 
+@pytest.mark.parametrize("direction", [1, -1])
+def test_sound_that_jumps_away_from_the_pictures_is_another_session(direction: int) -> None:
+    """A bug: sound an hour ahead silenced all sound for an hour, and sound behind was silence for ever."""
+    one = intake()
+    one.take(AVC)
+    one.take(AAC)
+    one.take(picture(100))
+    with pytest.raises(SourceChanged, match="jumped"):
+        one.take(sound(100 + direction * (MAX_JUMP.total_seconds() + 0.001)))
+
+
 def test_a_source_without_sound_has_a_silent_track() -> None:
     one = intake(audio=False)
     assert one.take(AVC) == [SILENT_CONFIGURATION, AVC]
