@@ -33,6 +33,8 @@ from ingest.web import web_application
 UPLOAD_THREADS: Final = 16
 # Wakes, claims and renewals, apart from the uploads so that a slow bucket cannot delay them.
 CONTROL_THREADS: Final = 8
+# Stream keys of strangers: however many come, they wait for each other and for nobody else.
+STRANGER_THREADS: Final = 4
 
 
 def main() -> int:
@@ -92,6 +94,7 @@ def _surroundings(settings: Settings, metrics: Metrics) -> Surroundings:
         ingest=CloudStorageBucket(client, settings.ingest_bucket, patience=0),
         control=control,
         executor=ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload"),
+        strangers=ThreadPoolExecutor(STRANGER_THREADS, thread_name_prefix="strangers"),
         metrics=metrics,
         ffmpeg=find_ffmpeg(settings.ffmpeg),
         now=lambda: datetime.now(UTC),

@@ -58,6 +58,7 @@ class Broadcaster:
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._media_at = self._loop.time()
+        self._is_receiving = False
         self._metadata_rate: Fraction | None = None
         self._configurations: dict[str, CodecConfiguration] = {}
         self._session: Session | None = None
@@ -67,8 +68,8 @@ class Broadcaster:
 
     @property
     def is_present(self) -> bool:
-        """Whether media came a moment ago."""
-        return self._loop.time() - self._media_at < PRESENT_SECONDS
+        """Whether media came a moment ago, or waits for us to take it."""
+        return self._is_receiving or self._loop.time() - self._media_at < PRESENT_SECONDS
 
     def replace(self) -> None:
         """End the connection because its broadcaster came back over another one."""
@@ -87,6 +88,7 @@ class Broadcaster:
         self._media_at = self._loop.time()
         if isinstance(item, CodecConfiguration):
             self._configurations[item.track] = item
+        self._is_receiving = True
         try:
             await self._take(item)
         except InvalidInput as error:
@@ -99,6 +101,9 @@ class Broadcaster:
         except Unavailable as error:
             _log.exception("session could not be opened", extra={"stream": self.stream})
             raise PublishRefused(FAILED, TRY_AGAIN) from error
+        finally:
+            self._is_receiving = False
+            self._media_at = self._loop.time()
 
     async def close(self, reason: CloseReason) -> None:
         """See PublishSession.close."""
@@ -186,7 +191,7 @@ class RtmpBroadcasters:
         """The record of the stream whose key *text* is; raises InvalidName, never saying what was wrong."""
         key = parse_stream_key(text)
         record = await asyncio.get_running_loop().run_in_executor(
-            self._surroundings.executor, latest_stream_record, self._surroundings.ingest, key.stream
+            self._surroundings.strangers, latest_stream_record, self._surroundings.ingest, key.stream
         )
         if record is None or not key_matches(key, record.key_hash):
             raise InvalidName("This stream key is not valid. Copy it again from where the stream was made.")

@@ -52,6 +52,7 @@ class Surroundings:
     ingest: Bucket
     control: Control
     executor: Executor
+    strangers: Executor  # looks keys up, apart from what serves those who are let in
     metrics: Metrics
     ffmpeg: Path
     now: Callable[[], datetime]
@@ -80,6 +81,7 @@ class Session:
         self._metrics = StreamMetrics(surroundings.metrics, record.stream)
         self._monitor = InputMonitor(has_audio=opened.source.audio is not None)
         self._media_at = self._loop.time()
+        self._is_writing = False
         self._writer = TimelineWriter(
             surroundings.ingest,
             record,
@@ -161,12 +163,17 @@ class Session:
 
     async def write(self, item: FeedItem) -> None:
         """Encode *item*, waiting while the encoder is far behind; raises SourceChanged and EncoderFailed."""
-        self._media_at = self._loop.time()
+        arrived = self._media_at = self._loop.time()
         self._writer.media_received(self._surroundings.now())
-        await self._encoder.write(item)
+        self._is_writing = True
+        try:
+            await self._encoder.write(item)
+        finally:
+            self._is_writing = False
+            self._media_at = self._loop.time()
         # What the encoder did not take, because the source changed, is the next session's.
         if isinstance(item, EncodedFrame):
-            self._monitor.observe(item, arrived=self._media_at)
+            self._monitor.observe(item, arrived=arrived)
 
     async def finish(self) -> None:
         """Encode, upload and announce what is left, within FINISH_TIMEOUT, and give the lease back."""
@@ -235,7 +242,9 @@ class Session:
         """Renew the lease by media until the session is over, then give it back, one call at a time."""
         while not await self._over_within(RENEW_INTERVAL):
             self._metrics.follow(restarts=self._encoder.restarts, speed=self._encoder.speed)
-            holds = await self._try_to_renew(silent_seconds=self._loop.time() - self._media_at)
+            # While we are held up ourselves, the broadcaster's media waits in our socket.
+            silent = 0.0 if self._is_writing else self._loop.time() - self._media_at
+            holds = await self._try_to_renew(silent_seconds=silent)
             if holds != "on" and not self._is_over.is_set():
                 self._on_over(holds)
                 return

@@ -179,6 +179,7 @@ async def ingest(
                 executor=control,
             ),
             executor=uploads,
+            strangers=control,
             metrics=Metrics(registry),
             ffmpeg=FFMPEG,
             now=lambda: datetime.now(UTC),

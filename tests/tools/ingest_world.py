@@ -84,6 +84,7 @@ class IngestWorld:
                 executor=control or InlineExecutor(),
             ),
             executor=InlineExecutor(),
+            strangers=InlineExecutor(),
             metrics=Metrics(self.registry),
             ffmpeg=ffmpeg,
             now=self.clock.now,

@@ -236,3 +236,24 @@ async def test_an_unknown_stream_behind_a_known_key_is_refused_in_rtmp_s_words()
     one.interfere = lambda path: problem(404, "there is no stream 'demo'") if path == "/claim" else None
     with pytest.raises(PublishRefused, match=r"NetStream\.Publish\.BadName: there is no stream"):
         await feed(one, OPENING)
+
+
+@virtual_time
+async def test_one_whose_media_waits_for_us_is_not_taken_over() -> None:
+    """A bug: a broadcaster was thrown out because our own side had been busy for three seconds."""
+    one = world()
+    broadcaster, connection = await one.authorize()
+    release = asyncio.Event()
+
+    async def held_up(_item: FeedItem) -> None:
+        await release.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(broadcaster, "_take", held_up)
+        receiving = asyncio.create_task(broadcaster.receive(OPENING[0]))
+        await asyncio.sleep(60)
+        with pytest.raises(PublishRefused, match="another broadcaster"):
+            await one.authorize()
+        assert connection.closed == []
+        release.set()
+        await receiving
