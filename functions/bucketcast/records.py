@@ -9,17 +9,25 @@ from typing import TypeVar
 import msgspec
 
 from bucketcast.errors import InvalidInput, InvalidRecord
+from bucketcast.objects import NewObject
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 # The largest record is a timeline; at eight rungs and its bound of segments it stays under 200 KB.
 MAX_RECORD_BYTES = 1_000_000
 JSON = "application/json"
+# Records lie in the private bucket and are read by our own clients only.
+PRIVATE_RECORD = "private, no-store"
 
 
 def encode_record(record: msgspec.Struct) -> bytes:
     """Return *record* as JSON, the same bytes for equal records."""
     return msgspec.json.encode(record, order="deterministic")
+
+
+def record_object(name: str, record: msgspec.Struct) -> NewObject:
+    """The object in which *record* lies under *name*."""
+    return NewObject(name=name, content=encode_record(record), content_type=JSON, cache_control=PRIVATE_RECORD)
 
 
 def decode_record(record_type: type[Record], content: bytes) -> Record:

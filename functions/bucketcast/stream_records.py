@@ -2,21 +2,15 @@
 
 from bucketcast.objects import NewObject
 from bucketcast.ports import Bucket
-from bucketcast.records import JSON, decode_record, encode_record
+from bucketcast.records import decode_record, record_object
 from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.object_names import stream_record_name, stream_records_prefix
-from bucketcast.stream.published_objects import PRIVATE_RECORD
 from bucketcast.stream.stream_record import StreamRecord
 
 
 def stream_record_object(record: StreamRecord) -> NewObject:
     """The object of *record*."""
-    return NewObject(
-        name=stream_record_name(record.stream, record.number),
-        content=encode_record(record),
-        content_type=JSON,
-        cache_control=PRIVATE_RECORD,
-    )
+    return record_object(stream_record_name(record.stream, record.number), record)
 
 
 def latest_stream_record(ingest: Bucket, stream: StreamId) -> StreamRecord | None:

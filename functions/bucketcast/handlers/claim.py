@@ -9,14 +9,12 @@ from msgspec.structs import replace
 
 from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
 from bucketcast.handlers.publish import create_once
-from bucketcast.objects import NewObject
 from bucketcast.ports import Bucket, Clock, StreamDocuments
-from bucketcast.records import JSON, encode_record
+from bucketcast.records import record_object
 from bucketcast.stream.claim import ClaimRequest, Lease, Renewal, Renewed, claim, holding
 from bucketcast.stream.document import SessionState, StreamDocument
 from bucketcast.stream.identifiers import EncoderId, Revision
 from bucketcast.stream.object_names import session_record_name
-from bucketcast.stream.published_objects import PRIVATE_RECORD
 from bucketcast.stream.session_record import SessionRecord
 
 _log = logging.getLogger(__name__)
@@ -62,12 +60,7 @@ class Claims:
             record = session.record(request.stream, claimed.configuration.segment_duration)
             create_once(
                 self.ingest,
-                NewObject(
-                    name=session_record_name(request.stream, session.session),
-                    content=encode_record(record),
-                    content_type=JSON,
-                    cache_control=PRIVATE_RECORD,
-                ),
+                record_object(session_record_name(request.stream, session.session), record),
             )
             _log.info("session claimed", extra={"stream": record.stream, "session": record.session})
             return record

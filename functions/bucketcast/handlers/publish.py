@@ -18,13 +18,13 @@ from msgspec.structs import replace
 from bucketcast.errors import NotFound, PreconditionFailed, TooManyWrites, Unavailable
 from bucketcast.objects import ABSENT, NewObject, ObjectFacts
 from bucketcast.ports import Bucket, Clock, StreamDocuments
-from bucketcast.records import JSON, decode_record, encode_record
+from bucketcast.records import decode_record, record_object
 from bucketcast.stream.document import ListedAs, StreamDocument, WindowSegment, WrittenObject
 from bucketcast.stream.identifiers import Revision, RungName, SessionNumber, StreamId
 from bucketcast.stream.media_object import gap_object, listed_as
 from bucketcast.stream.object_names import seal_name, segment_name, session_record_name, timelines_prefix
 from bucketcast.stream.publication import Evidence, advance, is_followed, missing_at_seal, pending_seals
-from bucketcast.stream.published_objects import PRIVATE_RECORD, PublishedObject, digest, published_objects
+from bucketcast.stream.published_objects import PublishedObject, digest, published_objects
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.timeline import JoinedTimeline, Timeline, join
 
@@ -164,12 +164,7 @@ class Publisher:
                 )
             create_once(
                 self.ingest,
-                NewObject(
-                    name=seal_name(document.stream, seal.session),
-                    content=encode_record(seal),
-                    content_type=JSON,
-                    cache_control=PRIVATE_RECORD,
-                ),
+                record_object(seal_name(document.stream, seal.session), seal),
             )
             _log.info("session sealed", extra={"stream": seal.stream, "session": seal.session})
         return bool(seals)

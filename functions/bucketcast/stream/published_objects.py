@@ -37,8 +37,6 @@ PLAYLIST: Final = "application/vnd.apple.mpegurl"
 # A playlist is asked for again every segment; a shared cache may answer for one second, and nobody may serve a
 # stale one (Cloud CDN serves stale only what lacks must-revalidate).
 LIVE: Final = "public, max-age=1, s-maxage=1, must-revalidate"
-# Records in the private bucket are read by our own clients only.
-PRIVATE_RECORD: Final = "private, no-store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,9 @@ from bucketcast.errors import BucketcastError, PreconditionFailed, TooManyWrites
 from bucketcast.gcp.storage import crc32c
 from bucketcast.objects import ABSENT, Generation, NewObject, ObjectFacts
 from bucketcast.ports import Bucket
-from bucketcast.records import JSON, encode_record
+from bucketcast.records import JSON, PRIVATE_RECORD, encode_record
 from bucketcast.stream.identifiers import SegmentIndex
 from bucketcast.stream.object_names import timeline_name
-from bucketcast.stream.published_objects import PRIVATE_RECORD
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.timeline import TIMELINE_SEGMENTS, Timeline
 from ingest.deliver.ledger import DecidedSegment, Ledger
