@@ -7,18 +7,21 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from bucketcast.handlers.claim import Claims
-from bucketcast.handlers.publish import Publisher, create_once
+from bucketcast.handlers.creation import create_once
+from bucketcast.handlers.evidence import EvidenceReader
+from bucketcast.handlers.publish import Publisher
 from bucketcast.handlers.reap import Reaper
+from bucketcast.handlers.rebuild import RebuiltDocuments
 from bucketcast.handlers.streams import Streams
 from bucketcast.objects import ABSENT, NewObject
 from bucketcast.ports import Bucket, StreamDocuments
-from bucketcast.records import JSON, encode_record
+from bucketcast.records import JSON, decode_record, encode_record
 from bucketcast.stream.claim import LEASE, ClaimRequest
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.media_object import gap_object, segment_object
-from bucketcast.stream.object_names import timeline_name
-from bucketcast.stream.session_record import EncodedRung, FrameRate
+from bucketcast.stream.object_names import session_record_name, timeline_name
+from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
 from bucketcast.stream.timeline import GapSegment, Timeline, TimelineSegment, UploadedSegment
 from fakes import EPOCH, FakeBucket, FakeClock, FakeStreamDocuments, InlineExecutor
@@ -84,16 +87,21 @@ class World:
         self.media = FakeBucket(self.clock)
         self.ingest = FakeBucket(self.clock)
         self.documents = FakeStreamDocuments()
+        self.rebuilt = RebuiltDocuments(
+            documents=self.documents,
+            reader=EvidenceReader(media=self.media, ingest=self.ingest, executor=InlineExecutor()),
+            clock=self.clock,
+        )
         self.publisher = self._publisher(wrapped, wrapped_documents)
         self.other_publisher = self._publisher(same, same)
-        self.claims = Claims(ingest=self.ingest, documents=self.documents, clock=self.clock)
+        self.claims = Claims(ingest=self.ingest, documents=self.rebuilt, clock=self.clock)
         self.streams = Streams(
             ingest=self.ingest,
-            documents=self.documents,
+            documents=self.rebuilt,
             clock=self.clock,
             random_bytes=bytes,
         )
-        self.reaper = Reaper(publisher=self.new_publisher())
+        self.reaper = Reaper(publisher=self.new_publisher(), executor=InlineExecutor())
         self.streams.create(
             StreamRequest(
                 id=STREAM,
@@ -111,7 +119,7 @@ class World:
         return Publisher(
             media=wrapped(self.media),
             ingest=wrapped(self.ingest),
-            documents=wrapped_documents(self.documents),
+            documents=wrapped_documents(self.rebuilt),
             clock=self.clock,
             executor=InlineExecutor(),
         )
@@ -147,12 +155,25 @@ class World:
         if lease is not None and lease.session == session:
             self.documents.renew_lease(STREAM, replace(lease, media_at=EPOCH - LEASE))
 
+    def _start(self, session: SessionNumber) -> datetime:
+        """The origin of *session*, as its record has it."""
+        content = self.ingest.read(session_record_name(STREAM, session))
+        return EPOCH if content is None else decode_record(SessionRecord, content).start
+
     def upload(self, session: SessionNumber, segment: TimelineSegment) -> None:
         """Create the media objects that *segment* names."""
+        start = self._start(session)
         for rung, fact in segment.rungs.items():
             create_once(
                 self.media,
-                gap_object(STREAM, rung, session, segment.index)
+                gap_object(
+                    STREAM,
+                    rung,
+                    session,
+                    segment.index,
+                    duration=segment.duration,
+                    date=start + segment.start,
+                )
                 if isinstance(fact, GapSegment)
                 else segment_object(
                     STREAM,
@@ -160,7 +181,7 @@ class World:
                     session,
                     segment.index,
                     duration=segment.duration,
-                    date=EPOCH + segment.start,
+                    date=start + segment.start,
                     content=b"media",
                 ),
             )
@@ -172,6 +193,7 @@ class World:
         segments: Iterable[TimelineSegment],
         *,
         ended: bool = False,
+        continues: bool = False,
     ) -> None:
         """Upload *segments*, then write *encoder*'s timeline of them."""
         taken = tuple(segments)
@@ -182,6 +204,7 @@ class World:
             session=session,
             encoder=encoder,
             ended=ended,
+            continues=continues,
             media_at=self.clock.now(),
             segments=taken,
         )
@@ -197,10 +220,11 @@ class World:
         segments: Iterable[TimelineSegment],
         *,
         ended: bool = False,
+        continues: bool = False,
     ) -> None:
         """Report after another segment's time."""
         self.clock.advance(SEGMENT.total_seconds())
-        self.report(session, encoder, segments, ended=ended)
+        self.report(session, encoder, segments, ended=ended, continues=continues)
 
     def wake(self) -> StreamDocument:
         """Publish."""

@@ -11,8 +11,10 @@ from bucketcast.gcp.clients import firestore_client, storage_client
 from bucketcast.gcp.firestore import FirestoreStreamDocuments
 from bucketcast.gcp.storage import CloudStorageBucket
 from bucketcast.handlers.claim import Claims
+from bucketcast.handlers.evidence import EvidenceReader
 from bucketcast.handlers.publish import Publisher, SeenObjects
 from bucketcast.handlers.reap import Reaper
+from bucketcast.handlers.rebuild import RebuiltDocuments
 from bucketcast.handlers.streams import Streams
 from bucketcast.logs import configure_logging
 from bucketcast.settings import read_settings
@@ -22,6 +24,9 @@ from bucketcast.system_clock import SystemClock
 PATIENCE: Final = 5.0
 # A publication reads and writes at most MAX_RUNGS + 2 objects; more threads would only wait for the network.
 THREADS: Final = 10
+# A publication waits for the network, and now and then for a second to pass: some hundred streams are reaped
+# within the scheduler's minute.
+STREAMS_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,22 +46,24 @@ def handlers() -> Handlers:
     settings = read_settings(os.environ)
     configure_logging()
     client = storage_client(settings.project, emulated=settings.emulated)
-    documents = FirestoreStreamDocuments(firestore_client(settings.project, emulated=settings.emulated))
     media = CloudStorageBucket(client, settings.media_bucket, patience=PATIENCE)
     ingest = CloudStorageBucket(client, settings.ingest_bucket, patience=PATIENCE)
     clock = SystemClock()
-    publisher = Publisher(
-        media=media,
-        ingest=ingest,
-        documents=documents,
+    executor = ThreadPoolExecutor(THREADS, thread_name_prefix="publish")
+    documents = RebuiltDocuments(
+        documents=FirestoreStreamDocuments(firestore_client(settings.project, emulated=settings.emulated)),
+        reader=EvidenceReader(media=media, ingest=ingest, executor=executor),
         clock=clock,
-        executor=ThreadPoolExecutor(THREADS, thread_name_prefix="publish"),
     )
+    publisher = Publisher(media=media, ingest=ingest, documents=documents, clock=clock, executor=executor)
     return Handlers(
         publisher=publisher,
         claims=Claims(ingest=ingest, documents=documents, clock=clock),
         # What was deleted behind our back is found by the reaper, which looks at every object itself.
-        reaper=Reaper(publisher=replace(publisher, seen=SeenObjects(limit=0))),
+        reaper=Reaper(
+            publisher=replace(publisher, seen=SeenObjects(limit=0)),
+            executor=ThreadPoolExecutor(STREAMS_AT_ONCE, thread_name_prefix="reap"),
+        ),
         streams=Streams(ingest=ingest, documents=documents, clock=clock, random_bytes=secrets.token_bytes),
         admin_token=settings.admin_token,
     )

@@ -23,13 +23,15 @@ from bucketcast.handlers.streams import Streams
 from bucketcast.records import JSON, decode_record
 from bucketcast.stream.claim import ClaimRequest, Renewal
 from bucketcast.stream.identifiers import StreamId, parse_stream_id
-from bucketcast.stream.stream_request import MAX_REQUEST_BYTES, parse_stream_request
+from bucketcast.stream.stream_request import parse_stream_request
 
 _log = logging.getLogger(__name__)
 
 PROBLEM: Final = "application/problem+json"
-# The body of a claim or renewal names at most MAX_RUNGS rungs.
-MAX_SESSION_REQUEST_BYTES: Final = 16_384
+# The largest requests, a claim and a new stream, have MAX_RUNGS rungs and stay under 2 KB.
+MAX_REQUEST_BYTES: Final = 16_384
+# RFC 6750, 3: the scheme "MUST be followed by one or more auth-param values".
+CHALLENGE: Final = 'Bearer realm="bucketcast"'
 
 Requested = TypeVar("Requested", bound=msgspec.Struct)
 
@@ -41,6 +43,15 @@ class Unauthorized(BucketcastError):
 class MethodNotAllowed(BucketcastError):
     """There is such an address, but not for this method."""
 
+    def __init__(self, method: str, *, allowed: tuple[str, ...]) -> None:
+        """Say that *method* is none of those *allowed*."""
+        super().__init__(f"{method} is not for this address")
+        self.allowed = allowed
+
+
+class ContentTooLarge(BucketcastError):
+    """The request's body is longer than any that could be meant."""
+
 
 _STATUS: Final[tuple[tuple[type[BucketcastError], int, str], ...]] = (
     (InvalidInput, 400, "Invalid request"),
@@ -49,6 +60,7 @@ _STATUS: Final[tuple[tuple[type[BucketcastError], int, str], ...]] = (
     (MethodNotAllowed, 405, "Method not allowed"),
     (Refused, 409, "Conflict"),
     (IllegalTransition, 409, "Conflict"),
+    (ContentTooLarge, 413, "Content too large"),
 )
 _TROUBLE: Final = (500, "Internal error")
 _UNAVAILABLE: Final = (503, "Unavailable")
@@ -59,25 +71,48 @@ def streams(request: Request, owner: Streams, publisher: Publisher, admin_token:
 
     def answer() -> Response:
         _authorize(request, admin_token)
-        path = [part for part in request.path.split("/") if part]
-        match (request.method, path[1:] if path[:1] == ["v1"] else path):
-            case ("POST", ["streams"]):
-                return _json(owner.create(parse_stream_request(_body(request, MAX_REQUEST_BYTES))), 201)
-            case ("GET", ["streams"]):
-                return _json({"streams": owner.all()}, 200)
-            case ("GET", ["streams", name]):
-                return _json(owner.view(parse_stream_id(name)), 200)
-            case ("POST", ["streams", name, "end"]):
+        match _path(request):
+            case ["v1", "streams"]:
+                if _method(request, "GET", "POST") == "POST":
+                    return _create(request, owner)
+                return _json({"streams": owner.all()})
+            case ["v1", "streams", name]:
+                _method(request, "GET")
+                return _json(owner.view(parse_stream_id(name)))
+            case ["v1", "streams", name, "end"]:
+                _method(request, "POST")
                 stream = parse_stream_id(name)
                 owner.end(stream)
                 _publish_now(publisher, stream)
-                return _json(owner.view(stream), 200)
-            case (_, ["streams"] | ["streams", _] | ["streams", _, "end"]):
-                raise MethodNotAllowed(f"{request.method} is not for this address")
+                return _json(owner.view(stream))
             case _:
                 raise NotFound("there is nothing at this address")
 
     return _answered(answer)
+
+
+def sessions(request: Request, claims: Claims) -> Response:
+    """Answer `POST /claim` and `POST /renew`."""
+
+    def answer() -> Response:
+        match _path(request):
+            case ["claim"]:
+                _method(request, "POST")
+                return _json(claims.claim(_parse(request, ClaimRequest)))
+            case ["renew"]:
+                _method(request, "POST")
+                return _json(claims.renew(_parse(request, Renewal)))
+            case _:
+                raise NotFound("there is nothing at this address")
+
+    return _answered(answer)
+
+
+def _create(request: Request, owner: Streams) -> Response:
+    created = owner.create(parse_stream_request(_body(request)))
+    response = _json(created, 201)
+    response.headers["Location"] = f"/v1/streams/{created.id}"
+    return response
 
 
 def _publish_now(publisher: Publisher, stream: StreamId) -> None:
@@ -88,43 +123,42 @@ def _publish_now(publisher: Publisher, stream: StreamId) -> None:
         _log.exception("an end is not published yet", extra={"stream": stream})
 
 
-def sessions(request: Request, claims: Claims) -> Response:
-    """Answer `POST /claim` and `POST /renew`."""
-
-    def answer() -> Response:
-        match (request.method, request.path.rstrip("/").rpartition("/")[2]):
-            case ("POST", "claim"):
-                return _json(claims.claim(_parse(request, ClaimRequest)), 200)
-            case ("POST", "renew"):
-                return _json(claims.renew(_parse(request, Renewal)), 200)
-            case _:
-                raise NotFound("there is nothing at this address")
-
-    return _answered(answer)
-
-
 def _authorize(request: Request, admin_token: str) -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), admin_token.encode()):
         raise Unauthorized("send the admin token as 'Authorization: Bearer TOKEN'")
 
 
-def _body(request: Request, bound: int) -> bytes:
-    """The request's body, read no further than *bound*."""
-    body = request.stream.read(bound + 1)
-    if len(body) > bound:
-        raise InvalidRequest(f"a request has at most {bound} bytes")
+def _path(request: Request) -> list[str]:
+    """The parts of the request's path, which may end in a slash."""
+    return request.path.removeprefix("/").removesuffix("/").split("/")
+
+
+def _method(request: Request, *allowed: str) -> str:
+    """The request's method, HEAD being GET without the body (RFC 9110, 9.3.2); raises MethodNotAllowed."""
+    method = "GET" if request.method == "HEAD" else request.method
+    if method not in allowed:
+        heads = ("HEAD",) if "GET" in allowed else ()
+        raise MethodNotAllowed(request.method, allowed=(*allowed, *heads))
+    return method
+
+
+def _body(request: Request) -> bytes:
+    """The request's body, read no further than its bound; raises ContentTooLarge."""
+    body = request.stream.read(MAX_REQUEST_BYTES + 1)
+    if len(body) > MAX_REQUEST_BYTES:
+        raise ContentTooLarge(f"a request has at most {MAX_REQUEST_BYTES} bytes")
     return bytes(body)
 
 
 def _parse(request: Request, requested: type[Requested]) -> Requested:
     try:
-        return decode_record(requested, _body(request, MAX_SESSION_REQUEST_BYTES))
+        return decode_record(requested, _body(request))
     except InvalidRecord as error:
         raise InvalidRequest(str(error)) from error
 
 
-def _json(value: Any, status: int) -> Response:
+def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status=status, content_type=JSON)
 
 
@@ -133,14 +167,21 @@ def _answered(answer: Callable[[], Response]) -> Response:
     try:
         return answer()
     except BucketcastError as error:
-        status, title = next(
-            ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)),
-            _UNAVAILABLE if error.retryable else _TROUBLE,
-        )
-        if status >= _TROUBLE[0]:
+        response = _problem(error)
+        if response.status_code >= _TROUBLE[0]:
             _log.exception("a request could not be answered")
-        problem = {"type": "about:blank", "title": title, "status": status, "detail": str(error)}
-        response = Response(msgspec.json.encode(problem), status=status, content_type=PROBLEM)
-        if status == 401:
-            response.headers["WWW-Authenticate"] = "Bearer"
         return response
+
+
+def _problem(error: BucketcastError) -> Response:
+    status, title = next(
+        ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)),
+        _UNAVAILABLE if error.retryable else _TROUBLE,
+    )
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": str(error)}
+    response = Response(msgspec.json.encode(problem), status=status, content_type=PROBLEM)
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    elif isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    return response

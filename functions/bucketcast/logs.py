@@ -31,9 +31,12 @@ class CloudFormatter(logging.Formatter):
 
 
 def configure_logging(level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send our packages' records from *level* on, and everybody's warnings, to *stream* (stderr unless set)."""
+    """Send our packages' records from *level* on, and everybody's warnings, to *stream* (stderr unless set).
+
+    What the root logger did before is over: a platform's own handlers would say everything twice.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(CloudFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for package in ("bucketcast", "ingest", "local_cloud"):
+    for package in ("bucketcast", "ingest"):
         logging.getLogger(package).setLevel(level)

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NewType
+from datetime import datetime, timedelta
+from typing import Final, NewType
 
 Generation = NewType("Generation", int)
 ABSENT = Generation(0)
 """As a precondition: the object must not exist."""
+
+# Cloud Storage takes one write a second to one object name; a little more than a second, for its clock.
+WRITE_INTERVAL: Final = timedelta(milliseconds=1050)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,16 @@ TooManyWrites, NotFound, Unavailable.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 from bucketcast.objects import Generation, NewObject, ObjectFacts
 from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import StreamId
+
+# Whoever decides on a document meets others that do: the direct wake and the event, a claim, an end. Each round
+# one of them gets ahead, so a dozen rounds are reached only when something is wrong; whoever asked asks again.
+MAX_ROUNDS: Final = 12
 
 
 class Bucket(Protocol):

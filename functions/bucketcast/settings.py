@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bucketcast.errors import InvalidSettings
 
-# Shorter tokens can be guessed; scripts/run makes one of 32 hexadecimal digits.
+# Shorter tokens can be guessed.
 MIN_ADMIN_TOKEN_LENGTH = 16
 
 
@@ -20,6 +20,17 @@ class Settings:
     emulated: bool  # on the local cloud there are no credentials
 
 
+def parse_admin_token(text: str) -> str:
+    """Return *text* as an admin token, or raise InvalidSettings, whose words never repeat the text."""
+    if len(text) < MIN_ADMIN_TOKEN_LENGTH:
+        raise InvalidSettings(f"BUCKETCAST_ADMIN_TOKEN is shorter than {MIN_ADMIN_TOKEN_LENGTH} characters")
+    # What a header cannot carry, or carries without its ends, no request could ever match: such as the line
+    # feed that an editor puts at the end of a secret.
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise InvalidSettings("BUCKETCAST_ADMIN_TOKEN is not printable ASCII without spaces around it")
+    return text
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read *environ*, or raise InvalidSettings naming the variable that is missing or unusable."""
 
@@ -28,13 +39,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             raise InvalidSettings(f"the environment variable {name} is not set")
         return value
 
-    token = required("BUCKETCAST_ADMIN_TOKEN")
-    if len(token) < MIN_ADMIN_TOKEN_LENGTH:
-        raise InvalidSettings(f"BUCKETCAST_ADMIN_TOKEN is shorter than {MIN_ADMIN_TOKEN_LENGTH} characters")
     return Settings(
         project=required("GOOGLE_CLOUD_PROJECT"),
         media_bucket=required("BUCKETCAST_MEDIA_BUCKET"),
         ingest_bucket=required("BUCKETCAST_INGEST_BUCKET"),
-        admin_token=token,
+        admin_token=parse_admin_token(required("BUCKETCAST_ADMIN_TOKEN")),
         emulated="STORAGE_EMULATOR_HOST" in environ,
     )

@@ -31,8 +31,15 @@ from ingest.web import web_application
 
 # Uploads of a few streams' rungs at the same time; each thread waits for the network nearly always.
 UPLOAD_THREADS: Final = 16
-# Wakes, claims and renewals, apart from the uploads so that a slow bucket cannot delay them.
-CONTROL_THREADS: Final = 8
+# One write at a time for each session, apart from the uploads, which take all of their threads where the media
+# bucket hangs: without a timeline's sign of life the broadcast is taken for interrupted, and ended.
+TIMELINE_THREADS: Final = 8
+# A stream has one wake-up at a time, for up to 15 s where playlists have to wait a second out again and again:
+# more than the streams that the machine can encode.
+WAKE_THREADS: Final = 16
+# Claims and renewals, one at a time for each session. They take milliseconds, and a lease only holds three
+# seconds: neither uploads nor wake-ups may stand before them.
+LEASE_THREADS: Final = 8
 # Stream keys of strangers: however many come, they wait for each other and for nobody else.
 STRANGER_THREADS: Final = 4
 
@@ -87,13 +94,15 @@ def _surroundings(settings: Settings, metrics: Metrics) -> Surroundings:
         publish=CloudFunction(settings.publish_url, emulated=settings.emulated, clock=monotonic),
         sessions=CloudFunction(settings.sessions_url, emulated=settings.emulated, clock=monotonic),
         ingest_bucket=settings.ingest_bucket,
-        executor=ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control"),
+        wakes=ThreadPoolExecutor(WAKE_THREADS, thread_name_prefix="wakes"),
+        leases=ThreadPoolExecutor(LEASE_THREADS, thread_name_prefix="leases"),
     )
     return Surroundings(
         media=CloudStorageBucket(client, settings.media_bucket, patience=0),
         ingest=CloudStorageBucket(client, settings.ingest_bucket, patience=0),
         control=control,
         executor=ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload"),
+        timelines=ThreadPoolExecutor(TIMELINE_THREADS, thread_name_prefix="timelines"),
         strangers=ThreadPoolExecutor(STRANGER_THREADS, thread_name_prefix="strangers"),
         metrics=metrics,
         ffmpeg=find_ffmpeg(settings.ffmpeg),

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final
 
 from bucketcast.errors import BucketcastError, InvalidInput, InvalidName, NotFound, Refused, Unavailable
+from bucketcast.stream.claim import LEASE
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.stream_key import key_matches, parse_stream_key
@@ -32,8 +33,8 @@ BAD_NAME: Final = "NetStream.Publish.BadName"
 FAILED: Final = "NetStream.Publish.Failed"
 UNPUBLISHED: Final = "NetStream.Unpublish.Success"
 TRY_AGAIN: Final = "Try again in a moment."
-# A broadcaster whose connection sent media within this time is there; see bucketcast's LEASE.
-PRESENT_SECONDS: Final = 3.0
+# A broadcaster whose connection sent media within this time is there, here as for every other ingest.
+PRESENT_SECONDS: Final = LEASE.total_seconds()
 # A broadcast shorter than the opening is still a broadcast, unless it was refused or another took its place.
 KEPT_REASONS: Final = frozenset(
     {CloseReason.UNPUBLISHED, CloseReason.DISCONNECTED, CloseReason.TIMED_OUT, CloseReason.SHUTTING_DOWN}
@@ -108,7 +109,7 @@ class Broadcaster:
     async def close(self, reason: CloseReason) -> None:
         """See PublishSession.close."""
         self._on_closed(self)
-        self._surroundings.metrics.sessions_ended.labels(str(reason)).inc()
+        self._surroundings.metrics.connections_closed.labels(str(reason)).inc()
         try:
             if reason in KEPT_REASONS and (opened := self._opening.conclude()) is not None:
                 self._session = await self._open(opened)
@@ -134,7 +135,8 @@ class Broadcaster:
             # A sender that could not be passed through once would end the next session too.
             self._may_pass_through &= change.fault is not InputFault.NOT_PASSED_THROUGH
             if session is not None:
-                await session.finish()  # first: what follows may refuse the new source
+                # First: what follows may refuse the new source.
+                await session.finish(continues=True)
             self._opening = self._fresh_opening(change.resumption)
             self._opening.add(item)
 

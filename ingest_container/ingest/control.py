@@ -31,13 +31,23 @@ class Control:
     """The functions, as one ingest calls them."""
 
     def __init__(
-        self, *, publish: CloudFunction, sessions: CloudFunction, ingest_bucket: str, executor: Executor
+        self,
+        *,
+        publish: CloudFunction,
+        sessions: CloudFunction,
+        ingest_bucket: str,
+        wakes: Executor,
+        leases: Executor,
     ) -> None:
-        """Call *publish* and *sessions* in threads of *executor*; events name *ingest_bucket*."""
+        """Call *publish* in threads of *wakes*, *sessions* in those of *leases*; events name *ingest_bucket*.
+
+        A publisher may take its time. A lease may not: no wake-up must ever stand before its renewal.
+        """
         self._publish = publish
         self._sessions = sessions
         self._ingest_bucket = ingest_bucket
-        self._executor = executor
+        self._wakes = wakes
+        self._leases = leases
 
     async def wake(self, facts: ObjectFacts) -> None:
         """Have the stream of the timeline of *facts* published; return when its playlists are replaced.
@@ -46,7 +56,7 @@ class Control:
         """
         event = object_finalized_request(self._ingest_bucket, facts)
         call = partial(self._publish.post, "", headers=event.headers, body=event.body)
-        answer = await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        answer = await asyncio.get_running_loop().run_in_executor(self._wakes, call)
         if not answer.ok:
             raise Unavailable(f"the publisher answered {answer.status}")
 
@@ -60,7 +70,7 @@ class Control:
 
     async def _ask(self, path: str, request: msgspec.Struct, answered: type[Decoded]) -> Decoded:
         call = partial(self._sessions.post, path, headers={"content-type": JSON}, body=encode_record(request))
-        answer = await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        answer = await asyncio.get_running_loop().run_in_executor(self._leases, call)
         if answer.ok:
             return decode_record(answered, answer.body)
         raise _error(answer)

@@ -15,38 +15,60 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register the metrics."""
         self.registry = registry
-        self.sessions = Gauge("bucketcast_sessions", "Sessions on air", registry=registry)
-        self.sessions_ended = Counter(
-            "bucketcast_sessions_ended", "Sessions that ended", ["reason"], registry=registry
+        self.sessions = Gauge(
+            "bucketcast_sessions", "Sessions on air, or with a tail to be delivered", registry=registry
+        )
+        self.connections_closed = Counter(
+            "bucketcast_connections_closed",
+            "Connections of broadcasters who were let in, by what closed them",
+            ["reason"],
+            registry=registry,
         )
         self.refused = Counter(
-            "bucketcast_publish_refused", "Broadcasters that were refused", ["reason"], registry=registry
+            "bucketcast_publish_refused",
+            "Broadcasters who were refused before any media was read",
+            ["reason"],
+            registry=registry,
         )
         self.speed = Gauge(
-            "bucketcast_ffmpeg_speed", "Media seconds encoded in a second", ["stream"], registry=registry
+            "bucketcast_ffmpeg_speed_ratio",
+            "Seconds of media that FFmpeg encodes in a second",
+            ["stream"],
+            registry=registry,
         )
         self.restarts = Counter(
             "bucketcast_ffmpeg_restarts", "FFmpeg processes that were replaced", ["stream"], registry=registry
         )
         self.uploaded = Counter(
-            "bucketcast_segments_uploaded", "Segments verified in the bucket", ["stream"], registry=registry
+            "bucketcast_segments_uploaded",
+            "Segments, of every rung, that were verified in the bucket",
+            ["stream"],
+            registry=registry,
         )
         self.retried = Counter(
-            "bucketcast_segments_retried", "Uploads that were tried again", ["stream"], registry=registry
+            "bucketcast_segments_retried",
+            "Tries to upload a segment, or the gap in its place, that failed and were made again",
+            ["stream"],
+            registry=registry,
         )
         self.lost = Counter(
-            "bucketcast_segments_lost", "Segments that became gaps", ["stream"], registry=registry
+            "bucketcast_segments_lost",
+            "Segments that became gaps, or were left behind in a long outage",
+            ["stream"],
+            registry=registry,
         )
         self.upload_seconds = Histogram(
             "bucketcast_upload_seconds",
-            "From a closed segment to its verified object",
+            "From a segment closed by the encoder to its verified object, with all tries",
             ["stream"],
             buckets=_SECONDS,
             registry=registry,
         )
+        # The publisher's answer says that it brought the playlists up to the timeline, not what they list: a
+        # rendition waits for what comes before the segment. What can never succeed is acknowledged, too.
         self.visible_seconds = Histogram(
             "bucketcast_visible_seconds",
-            "From a segment closed by the encoder to the playlists that list it",
+            "From a segment closed by the encoder to the publisher's answer for a timeline that holds it",
             ["stream"],
             buckets=_SECONDS,
             registry=registry,
@@ -77,12 +99,12 @@ class StreamMetrics:
         self._metrics.retried.labels(self._stream).inc()
 
     def lost(self) -> None:
-        """Count a segment that became a gap."""
+        """Count a segment that viewers do not get."""
         self.segments_lost += 1
         self._metrics.lost.labels(self._stream).inc()
 
     def visible(self, *, seconds: float) -> None:
-        """Observe that a segment is listed, *seconds* after the encoder closed it."""
+        """Observe that the publisher answered for a segment, *seconds* after the encoder closed it."""
         self._metrics.visible_seconds.labels(self._stream).observe(seconds)
 
     def follow(self, *, restarts: int, speed: float) -> None:

@@ -51,7 +51,8 @@ class Surroundings:
     media: Bucket
     ingest: Bucket
     control: Control
-    executor: Executor
+    executor: Executor  # uploads media
+    timelines: Executor  # writes them: what is encoded and uploaded must not stand before them
     strangers: Executor  # looks keys up, apart from what serves those who are let in
     metrics: Metrics
     ffmpeg: Path
@@ -85,7 +86,7 @@ class Session:
         self._writer = TimelineWriter(
             surroundings.ingest,
             record,
-            executor=surroundings.executor,
+            executor=surroundings.timelines,
             wake=surroundings.control.wake,
             now=surroundings.now,
             metrics=self._metrics,
@@ -175,14 +176,17 @@ class Session:
         if isinstance(item, EncodedFrame):
             self._monitor.observe(item, arrived=arrived)
 
-    async def finish(self) -> None:
-        """Encode, upload and announce what is left, within FINISH_TIMEOUT, and give the lease back."""
+    async def finish(self, *, continues: bool = False) -> None:
+        """Encode, upload and announce what is left, within FINISH_TIMEOUT, and give the lease back.
+
+        *continues* says that another session of the same broadcaster follows at once.
+        """
         self._is_over.set()
         try:
             async with asyncio.timeout(FINISH_TIMEOUT):
                 await self._finish_encoder()
                 await self._uploader.drain()
-                self._writer.end()
+                self._writer.end(continues=continues)
                 await self._writing
         except TimeoutError:
             _log.error(

@@ -13,13 +13,14 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from bucketcast.errors import InvalidSettings
-from bucketcast.stream.identifiers import parse_stream_id
+from bucketcast.settings import parse_admin_token
+from bucketcast.stream.identifiers import SessionNumber
+from bucketcast.stream.object_names import media_playlist_name, multivariant_playlist_name
 from ingest.encode.ffmpeg import find_ffmpeg
-from local_system.sample import FULL, SMALL, SampleSize, sample_arguments
-from local_system.system import CreatedStream, NotStarted, Ports, System
+from local_system.sample import FULL, SMALL, SampleSize, lists_session, sample_arguments
+from local_system.system import CreatedStream, NotStarted, Ports, RequestRefused, System
 
-STREAM: Final = parse_stream_id("demo")
-# From the first frame to the first playlist: one segment, FFmpeg's start and the upload.
+# From the first frame to the first playlist: three segments, FFmpeg's start and the uploads.
 ON_AIR_SECONDS: Final = 60.0
 WATCH_SECONDS: Final = 0.5
 SAMPLE: Final = "sample"
@@ -29,15 +30,21 @@ ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run what the command line asks for; return the exit code."""
+    """Run what the command line asks for.
+
+    Returns the exit code: 1 when the system cannot start or a part of it ended, 2 when what it was given was
+    refused.
+    """
     options = _options()
     for number in ENDING_SIGNALS:
         signal.signal(number, _end)
     with contextlib.ExitStack() as stack:
-        folder = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bucketcast-")))
         try:
-            _run(options, folder.resolve(), stack)
-        except (NotStarted, InvalidSettings) as error:
+            _run(options, stack)
+        except (InvalidSettings, RequestRefused) as error:
+            print(f"run: {error}", file=sys.stderr)
+            return 2
+        except (NotStarted, OSError) as error:
             print(f"run: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
@@ -56,7 +63,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
     add = parser.add_argument
     add("--no-sample", action="store_true", help="send nothing: wait for your own OBS")
-    add("--full-hd", action="store_true", help="a sample in 1080p with four rungs: wants four cores")
+    full_hd = f"the sample in 1080p with four rungs, as the stream {FULL.stream}: wants four cores"
+    add("--full-hd", action="store_true", help=full_hd)
     add("--data", type=Path, metavar="DIR", help="keep buckets, documents and keys in DIR between runs")
     add("--port", type=_port, default=8080, help="web: viewer page, API, buckets (default: %(default)s)")
     add("--rtmp-port", type=_port, default=1935, help="RTMP (default: %(default)s)")
@@ -73,7 +81,10 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> None:
+def _run(options: argparse.Namespace, stack: contextlib.ExitStack) -> None:
+    given_token = _given_token()
+    data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bucketcast-")))
+    folder = data.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     size = FULL if options.full_hd else SMALL
     system = System(
@@ -83,40 +94,55 @@ def _run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack)
             metrics=options.metrics_port,
             firestore=options.firestore_port,
         ),
-        admin_token=os.environ.get("BUCKETCAST_ADMIN_TOKEN")
-        or _kept(folder / "admin-token", secrets.token_hex(16)),
+        admin_token=given_token or _kept(folder / "admin-token", secrets.token_hex(16)),
         logs=folder / "logs",
-        data=folder / "cloud",  # on disk in any case: an hour of the sample takes 2.5 GB
+        data=folder / "cloud",  # on disk in any case: an hour of the small sample takes 2.5 GB
         ffmpeg=options.ffmpeg,
         cloud_options=tuple(f"--fault={fault}" for fault in options.fault),
     )
     stack.enter_context(system)
     stream = _stream(system, folder, size)
     if not options.no_sample:
-        command = sample_arguments(find_ffmpeg(options.ffmpeg), size, f"{system.rtmp_url}/{stream.stream_key}")
-        system.spawn(SAMPLE, command)
-        system.wait_for(
-            f"{system.media_url}/{STREAM}/master.m3u8", "the sample broadcast", seconds=ON_AIR_SECONDS
-        )
+        address = f"{system.rtmp_url}/{stream.stream_key}"
+        _broadcast_sample(system, size, sample_arguments(find_ffmpeg(options.ffmpeg), size, address))
     _print_table(system, stream, folder)
     while (name := system.ended_process()) in {None, SAMPLE}:
         time.sleep(WATCH_SECONDS)  # the sample may end: a broadcast can be ended over the API
     raise NotStarted(f"{name} ended by itself: {system.last_line(name)}")
 
 
+def _given_token() -> str | None:
+    text = os.environ.get("BUCKETCAST_ADMIN_TOKEN")
+    return parse_admin_token(text) if text else None
+
+
 def _stream(system: System, folder: Path, size: SampleSize) -> CreatedStream:
-    """The demo stream: made at the first run; its key, which is shown once, is kept beside the data."""
+    """The stream for *size*: made at the first run; its key, which is shown once, is kept beside the data."""
     known = [stream["id"] for stream in system.api("GET", "streams")["streams"]]
-    kept = folder / f"{STREAM}.key"
-    if STREAM in known:
+    kept = folder / f"{size.stream}.key"
+    if size.stream in known:
         if not kept.is_file():
-            raise NotStarted(f"the key of the stream '{STREAM}' is not in {kept}: choose another --data")
-        return CreatedStream(id=STREAM, stream_key=kept.read_text())
+            raise NotStarted(f"the key of the stream '{size.stream}' is not in {kept}: choose another --data")
+        return CreatedStream(id=size.stream, stream_key=kept.read_text())
     rungs = [{"name": name, "video_kbps": kbps} for name, kbps in size.rungs]
-    created = system.create_stream(STREAM, rungs=rungs)
+    created = system.create_stream(size.stream, rungs=rungs)
     kept.unlink(missing_ok=True)
     _kept(kept, created.stream_key)
     return created
+
+
+def _broadcast_sample(system: System, size: SampleSize, command: list[str]) -> None:
+    """Start the sample; return when viewers of every rendition get it, and not what an earlier run left."""
+    before = system.api("GET", f"streams/{size.stream}")["session"]
+    system.spawn(SAMPLE, command)
+    for slot, _ in size.rungs:
+        system.wait_for(
+            f"{system.media_url}/{media_playlist_name(size.stream, slot)}",
+            "the sample broadcast",
+            seconds=ON_AIR_SECONDS,
+            until=lambda playlist: lists_session(playlist, SessionNumber(before + 1)),
+        )
+    system.wait_for(f"{system.media_url}/{multivariant_playlist_name(size.stream)}", "the sample broadcast")
 
 
 def _kept(file: Path, fresh: str) -> str:

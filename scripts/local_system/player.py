@@ -15,7 +15,10 @@ CACHE_CONTROL: Final = "public, max-age=60, must-revalidate"
 
 
 def upload_player(bucket: str, *, endpoint: str, project: str, root: Path) -> None:
-    """Upload functions/player/ from *root*, and hls.js beside it where scripts/get_hls_js has put it."""
+    """Upload functions/player/ from *root*, and hls.js beside it where scripts/get_hls_js has put it.
+
+    Raises GoogleAPIError.
+    """
     client = Client(
         project=project, credentials=AnonymousCredentials(), client_options={"api_endpoint": endpoint}
     )

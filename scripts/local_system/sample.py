@@ -6,29 +6,46 @@ from typing import Final
 
 import font_hanken_grotesk
 
+from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId, parse_stream_id
+from bucketcast.stream.object_names import segment_file_name
+
 FRAME_RATE: Final = 30
 KEYFRAME_SECONDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSize:
-    """A picture's size, the sender's bitrate, and the rungs that its stream is made with."""
+    """A picture's size, the sender's bitrate, and the stream that is made for it with these rungs.
 
+    A stream's rungs never change, so each size has a stream of its own.
+    """
+
+    stream: StreamId
     width: int
     height: int
     video_kbps: int
-    rungs: tuple[tuple[str, int], ...]
+    rungs: tuple[tuple[RungName, int], ...]  # with kb/s
 
 
 # What two cores carry in real time, with the sender and a browser beside the ingest.
 SMALL: Final = SampleSize(
-    width=1280, height=720, video_kbps=3500, rungs=(("720p", 2800), ("480p", 1400), ("360p", 800))
+    stream=parse_stream_id("demo"),
+    width=1280,
+    height=720,
+    video_kbps=3500,
+    rungs=((RungName("720p"), 2800), (RungName("480p"), 1400), (RungName("360p"), 800)),
 )
 FULL: Final = SampleSize(
+    stream=parse_stream_id("demo-1080p"),
     width=1920,
     height=1080,
     video_kbps=6000,
-    rungs=(("1080p", 5000), ("720p", 2800), ("480p", 1400), ("360p", 800)),
+    rungs=(
+        (RungName("1080p"), 5000),
+        (RungName("720p"), 2800),
+        (RungName("480p"), 1400),
+        (RungName("360p"), 800),
+    ),
 )
 
 
@@ -56,3 +73,10 @@ def sample_arguments(ffmpeg: Path, size: SampleSize, address: str) -> list[str]:
         *("-c:a", "aac", "-b:a", "128k", "-ar", "48000", "-ac", "2"),
         *("-f", "flv", address),
     ]
+
+
+def lists_session(playlist: bytes, session: SessionNumber) -> bool:
+    """Whether the media *playlist* lists a segment of *session* or a later one: names sort as they play."""
+    first = segment_file_name(session, SegmentIndex(0))
+    uris = (line for line in playlist.decode().splitlines() if line and not line.startswith("#"))
+    return any(uri.rpartition("/")[2] >= first for uri in uris)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import requests
+from google.api_core.exceptions import GoogleAPIError
 
 from local_system.player import upload_player
 
@@ -37,6 +39,10 @@ REAP_SECONDS: Final = 5
 
 class NotStarted(Exception):
     """The system could not be started; the text says why in one line."""
+
+
+class RequestRefused(Exception):
+    """The API does not do what it was asked; the text has its own words, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +86,18 @@ def check_ports(ports: Ports) -> None:
             raise NotStarted(f"port {port} {why}: choose another one with {option}") from None
 
 
+def _detail(response: requests.Response) -> str:
+    """What a problem (RFC 9457) says for people, else the status line's own words."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return response.reason
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 class System:
     """Local cloud with functions, and the ingest, from `start` to `stop`."""
 
@@ -92,8 +110,13 @@ class System:
         data: Path | None = None,
         ffmpeg: Path | None = None,
         cloud_options: tuple[str, ...] = (),
+        direct_wake: bool = True,
+        reap_seconds: int = REAP_SECONDS,
     ) -> None:
-        """Listen on *ports*; write each process's log to the folder *logs*; keep state in *data* if given."""
+        """Listen on *ports*; write each process's log to the folder *logs*; keep state in *data* if given.
+
+        Without *direct_wake* the ingest calls a function that is not there: storage events alone publish.
+        """
         self.ports = ports
         self.admin_token = admin_token
         self.url = f"http://{HOST}:{ports.web}"
@@ -105,6 +128,8 @@ class System:
         self._data = data
         self._ffmpeg = ffmpeg
         self._cloud_options = cloud_options
+        self._publish_function = "publish" if direct_wake else "nobody"
+        self._reap_seconds = reap_seconds
 
     def __enter__(self) -> Self:
         """Start; raises NotStarted."""
@@ -127,7 +152,10 @@ class System:
         self.spawn("cloud", [sys.executable, "-m", "local_cloud", *self._cloud_arguments()])
         self.spawn("ingest", [sys.executable, "-m", "ingest"])
         self.wait_for(f"{self.url}/healthz", "the local cloud and the ingest")
-        upload_player(MEDIA_BUCKET, endpoint=self.url, project=PROJECT, root=ROOT)
+        try:
+            upload_player(MEDIA_BUCKET, endpoint=self.url, project=PROJECT, root=ROOT)
+        except (GoogleAPIError, requests.RequestException) as error:
+            raise NotStarted(f"the viewer page cannot be uploaded: {_in_a_line(error)}") from error
 
     def stop(self) -> None:
         """End every process, the last one started first."""
@@ -162,13 +190,20 @@ class System:
         """The name of a process that ended by itself, if one did."""
         return next((name for name, process in self.processes.items() if process.poll() is not None), None)
 
-    def wait_for(self, url: str, what: str, *, seconds: float = START_SECONDS) -> bytes:
-        """Return what *url* answers once it answers 200; raises NotStarted after *seconds*."""
+    def wait_for(
+        self,
+        url: str,
+        what: str,
+        *,
+        seconds: float = START_SECONDS,
+        until: Callable[[bytes], bool] = lambda _content: True,
+    ) -> bytes:
+        """Return what *url* answers once it is 200 and *until* holds; raises NotStarted after *seconds*."""
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(requests.RequestException):
                 response = requests.get(url, timeout=seconds)
-                if response.ok:
+                if response.ok and until(response.content):
                     return response.content
             if (name := self.ended_process()) is not None:
                 raise NotStarted(f"{name} ended: {self.last_line(name)}")
@@ -177,15 +212,24 @@ class System:
             time.sleep(POLL_SECONDS)
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Call the API as the owner and return its JSON; raises requests.HTTPError."""
-        response = requests.request(
-            method,
-            f"{self.url}/v1/{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self.admin_token}"},
-            timeout=START_SECONDS,
-        )
-        response.raise_for_status()
+        """Call the API as the owner and return its JSON.
+
+        Raises RequestRefused for what it does not do, NotStarted where it does not answer.
+        """
+        try:
+            response = requests.request(
+                method,
+                f"{self.url}/v1/{path}",
+                json=body,
+                headers={"Authorization": f"Bearer {self.admin_token}"},
+                timeout=START_SECONDS,
+            )
+        except requests.RequestException as error:
+            raise NotStarted(f"the API does not answer: {_in_a_line(error)}") from error
+        if not response.ok:
+            raise RequestRefused(
+                f"{method} /v1/{path}: the API answered {response.status_code}: {_detail(response)}"
+            )
         return response.json()
 
     def create_stream(self, stream: str, **configuration: Any) -> CreatedStream:
@@ -206,7 +250,7 @@ class System:
             *("--function", "sessions:http"),
             *("--function", "api:http"),
             *("--function", "reap:http"),
-            *("--timer", f"reap={REAP_SECONDS}"),
+            *("--timer", f"reap={self._reap_seconds}"),
             *("--health-check", f"{self.metrics_url}/healthz"),
             *("--fault", EVENT_DELAY),
         ]
@@ -227,7 +271,7 @@ class System:
             "BUCKETCAST_MEDIA_BUCKET": MEDIA_BUCKET,
             "BUCKETCAST_INGEST_BUCKET": INGEST_BUCKET,
             "BUCKETCAST_ADMIN_TOKEN": self.admin_token,
-            "BUCKETCAST_PUBLISH_URL": f"{functions}/publish",
+            "BUCKETCAST_PUBLISH_URL": f"{functions}/{self._publish_function}",
             "BUCKETCAST_SESSIONS_URL": f"{functions}/sessions",
             "BUCKETCAST_HOST": HOST,
             "BUCKETCAST_RTMP_PORT": str(self.ports.rtmp),

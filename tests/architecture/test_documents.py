@@ -25,6 +25,8 @@ REGISTRIES = [
 ]
 INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--trusted-host")
 REQUIREMENTS = sorted(path for path in ROOT.glob("*/requirements.txt") if not path.parent.name.startswith("."))
+# What only the tool that pins needs: neither deployed nor tested.
+LOCKING = ROOT / "scripts/locking/requirements.txt"
 _PIN = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._-]*)(?P<extras>\[[a-z0-9,_-]+\])?==(?P<version>[^\s;]+)(?P<marker>.*?)\s*\\"
 )
@@ -100,7 +102,7 @@ def test_there_are_requirements_to_look_at() -> None:
     assert [path.parent.name for path in REQUIREMENTS] == ["functions", "ingest_container", "scripts", "tests"]
 
 
-@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [*REQUIREMENTS, LOCKING], ids=lambda path: path.parent.name)
 def test_requirements_hold_pins_with_hashes_and_nothing_else(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert [line for line in lines if not _PIN.fullmatch(line) and not _HASH.fullmatch(line)] == []
@@ -115,7 +117,15 @@ def test_what_is_deployed_is_what_is_tested(path: Path) -> None:
     assert [name for name, versions in pins(path).items() if not versions <= tested.get(name, set())] == []
 
 
-@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.parent.name)
+def test_every_script_installs_what_is_pinned_and_nothing_else() -> None:
+    """One pip command, which demands a hash for everything."""
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file()] + [ROOT / ".ci/run"]
+    commands = [line for path in scripts for line in path.read_text().splitlines() if "pip install" in line]
+    assert len(commands) == 1
+    assert "--require-hashes --no-deps" in commands[0]
+
+
+@pytest.mark.parametrize("path", [*REQUIREMENTS, LOCKING], ids=lambda path: path.parent.name)
 def test_what_is_asked_for_is_pinned(path: Path) -> None:
     asked = [
         re.split(r"[\[=<>~; ]", line, maxsplit=1)[0]

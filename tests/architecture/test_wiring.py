@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from bucketcast.settings import read_settings
+from bucketcast.stream.identifiers import parse_stream_id
+from bucketcast.stream.stream_key import SECRET_BYTES, new_stream_key
+from ingest.protocols.rtmp.limits import RtmpLimits
 from local_system.system import INGEST_BUCKET, MEDIA_BUCKET, Ports, System
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +83,11 @@ def test_one_machine_has_every_setting_that_the_functions_read(tmp_path: Path) -
         INGEST_BUCKET,
         True,
     )
+
+
+def test_the_longest_stream_key_is_within_rtmp_s_bound() -> None:
+    key = new_stream_key(parse_stream_id("s" * 63), random_bytes=bytes(SECRET_BYTES))
+    assert len(key.reveal()) <= RtmpLimits().stream_key_characters
 
 
 @pytest.mark.parametrize("path", PURE_MODULES, ids=lambda path: str(path.relative_to(FUNCTIONS / "bucketcast")))

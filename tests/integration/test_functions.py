@@ -166,6 +166,8 @@ def test_the_owner_makes_lists_and_sees_streams(functions: Functions) -> None:
     shown = functions.api("GET", f"streams/{stream}").json()
     assert shown in listed
     assert (shown["state"], shown["session"]) == ("idle", 0)
+    head = functions.api("HEAD", f"streams/{stream}")
+    assert (head.status_code, head.headers["content-type"], head.content) == (200, JSON, b"")
     assert functions.viewer(f"{stream}/state.json").json()["state"] == "idle"
     assert functions.viewer(f"{stream}/master.m3u8").status_code == 404
 
@@ -180,7 +182,10 @@ def test_the_owner_makes_lists_and_sees_streams(functions: Functions) -> None:
         (lambda f: f.api("GET", "streams/unknown"), 404),
         (lambda f: f.api("POST", "streams/unknown/end"), 404),
         (lambda f: f.api("PATCH", "streams/unknown"), 405),
+        (lambda f: f.api("DELETE", "streams"), 405),
+        (lambda f: f.api("GET", "streams/unknown/end"), 405),
         (lambda f: f.api("GET", "nothing"), 404),
+        (lambda f: f.api("POST", "streams", {"id": "a" * 20_000}), 413),
         (lambda f: f.sessions("claim", b"{}"), 400),
         (lambda f: f.sessions("renew", b'{"stream": "unknown", "session": 1, "encoder": "e"}'), 404),
     ],

@@ -81,9 +81,11 @@ class IngestWorld:
                 publish=self.functions,
                 sessions=self.functions,
                 ingest_bucket="ingest",
-                executor=control or InlineExecutor(),
+                wakes=control or InlineExecutor(),
+                leases=control or InlineExecutor(),
             ),
             executor=InlineExecutor(),
+            timelines=InlineExecutor(),
             strangers=InlineExecutor(),
             metrics=Metrics(self.registry),
             ffmpeg=ffmpeg,
@@ -96,9 +98,7 @@ class IngestWorld:
         """Let a broadcaster in with *key*, or with the right one."""
         connection = RecordingConnection()
         request = PublishRequest(
-            app="live",
             stream_key=StreamKey(self.stream_key if key is None else key),
-            tc_url="rtmp://host/live",
             peer_address="192.0.2.1",
             connection=connection,
         )

@@ -8,10 +8,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
-from bucketcast.handlers.publish import create_once
-from bucketcast.ports import Bucket, Clock, StreamDocuments
-from bucketcast.records import record_object
-from bucketcast.stream.claim import ClaimRequest, Lease, Renewal, Renewed, claim, holding
+from bucketcast.handlers.creation import create_once
+from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StreamDocuments, Version
+from bucketcast.records import decode_record, record_object
+from bucketcast.stream.claim import ClaimRequest, Lease, Renewal, Renewed, adopt, claim, holding
 from bucketcast.stream.document import SessionState, StreamDocument
 from bucketcast.stream.identifiers import EncoderId, Revision
 from bucketcast.stream.object_names import session_record_name
@@ -19,8 +19,6 @@ from bucketcast.stream.session_record import SessionRecord
 
 _log = logging.getLogger(__name__)
 
-# A claim meets the publishers of the session before on its document; see publish.MAX_ROUNDS.
-MAX_ROUNDS: Final = 12
 # A lease is judged within seconds; an hour says "long ago" as well as any number.
 MAX_SILENT_SECONDS: Final = 3600.0
 
@@ -39,29 +37,27 @@ class Claims:
         Raises NotFound for an unknown stream, Refused while another encoder is on air, InvalidInput for rungs
         that the stream has no slots for. Claiming again gives the same session.
         """
+        another: SessionRecord | None = None
         for _ in range(MAX_ROUNDS):
             stored = self.documents.read(request.stream)
             if stored is None:
                 raise NotFound(f"there is no stream '{request.stream}'")
             now = self.clock.now()
             lease = self.documents.lease(request.stream)
-            claimed = claim(stored.document, request, lease=lease, now=now)
+            document = adopt(stored.document, another) if another else stored.document
+            claimed = claim(document, request, lease=lease, now=now)
             session = _session_of(claimed, request.encoder)
-            if claimed != stored.document:
-                revised = replace(claimed, revision=Revision(claimed.revision + 1))
-                try:
-                    self.documents.replace(revised, version=stored.version)
-                except PreconditionFailed:
-                    continue
+            if claimed != stored.document and not self._replace(claimed, stored.version):
+                continue
+            record = session.record(request.stream, claimed.configuration.segment_duration)
+            if (written := self._write_record(record)) != record:
+                _log.warning("session's number is another's", extra={"stream": record.stream})
+                another = written
+                continue
             if holding(claimed, session.session) == "on":
                 self.documents.renew_lease(
                     request.stream, Lease(session=session.session, encoder=request.encoder, media_at=now)
                 )
-            record = session.record(request.stream, claimed.configuration.segment_duration)
-            create_once(
-                self.ingest,
-                record_object(session_record_name(request.stream, session.session), record),
-            )
             _log.info("session claimed", extra={"stream": record.stream, "session": record.session})
             return record
         raise Unavailable(f"claiming {request.stream} found no end in {MAX_ROUNDS} rounds")
@@ -87,6 +83,24 @@ class Claims:
                 ),
             )
         return Renewed(holds=holds)
+
+    def _replace(self, document: StreamDocument, version: Version) -> bool:
+        """Store *document* under its next revision; say whether nobody else was first."""
+        try:
+            self.documents.replace(replace(document, revision=Revision(document.revision + 1)), version=version)
+        except PreconditionFailed:
+            return False
+        return True
+
+    def _write_record(self, record: SessionRecord) -> SessionRecord:
+        """Create *record*, or return the one that took its name."""
+        new = record_object(session_record_name(record.stream, record.session), record)
+        if create_once(self.ingest, new):
+            return record
+        content = self.ingest.read(new.name)
+        if content is None:
+            raise Unavailable(f"the record of a session of {record.stream} was there and is gone")
+        return decode_record(SessionRecord, content)
 
 
 def _session_of(document: StreamDocument, encoder: EncoderId) -> SessionState:

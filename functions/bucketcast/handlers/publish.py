@@ -16,25 +16,19 @@ from typing import Final
 from msgspec.structs import replace
 
 from bucketcast.errors import NotFound, PreconditionFailed, TooManyWrites, Unavailable
-from bucketcast.objects import ABSENT, NewObject, ObjectFacts
-from bucketcast.ports import Bucket, Clock, StreamDocuments
-from bucketcast.records import decode_record, record_object
-from bucketcast.stream.document import ListedAs, StreamDocument, WindowSegment, WrittenObject
-from bucketcast.stream.identifiers import Revision, RungName, SessionNumber, StreamId
-from bucketcast.stream.media_object import gap_object, listed_as
-from bucketcast.stream.object_names import seal_name, segment_name, session_record_name, timelines_prefix
-from bucketcast.stream.publication import Evidence, advance, is_followed, missing_at_seal, pending_seals
+from bucketcast.handlers.creation import create_once
+from bucketcast.handlers.evidence import EvidenceReader
+from bucketcast.objects import ABSENT, WRITE_INTERVAL, NewObject, ObjectFacts
+from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StreamDocuments
+from bucketcast.records import record_object
+from bucketcast.stream.document import StreamDocument, WrittenObject
+from bucketcast.stream.identifiers import Revision, StreamId
+from bucketcast.stream.media_object import gap_object
+from bucketcast.stream.object_names import seal_name
+from bucketcast.stream.publication import advance, is_followed, missing_at_seal, pending_seals
 from bucketcast.stream.published_objects import PublishedObject, digest, published_objects
-from bucketcast.stream.seal import Seal
-from bucketcast.stream.timeline import JoinedTimeline, Timeline, join
 
 _log = logging.getLogger(__name__)
-
-# Cloud Storage takes one write a second to one object name; a little more than a second, for its clock.
-WRITE_INTERVAL: Final = timedelta(seconds=1.05)
-# Two publishers, the direct wake and the event, meet on a document; each round one of them gets ahead, so a
-# dozen rounds are reached only when something is wrong, and the next wake-up goes on anyway.
-MAX_ROUNDS: Final = 12
 
 REVISION_KEY: Final = "revision"
 
@@ -84,6 +78,10 @@ class Publisher:
     executor: Executor  # reads and writes of several objects go at the same time
     seen: SeenObjects = field(default_factory=SeenObjects)
 
+    @property
+    def _reader(self) -> EvidenceReader:
+        return EvidenceReader(media=self.media, ingest=self.ingest, executor=self.executor)
+
     def publish(self, stream: StreamId) -> StreamDocument:
         """Publish whatever can be published of *stream* and return its document.
 
@@ -95,12 +93,12 @@ class Publisher:
                 document = self._advance(stream)
             except PreconditionFailed:
                 continue
-            if self._write_seals(document):
+            if self._write_seals(document) and not is_followed(document):
                 continue
             if (wait := self._write_objects(document)) is None:
                 if document.revision == written or not is_followed(document):
                     return document
-                written, wait = document.revision, timedelta(0)  # with its ENDLIST; now what follows
+                written, wait = document.revision, timedelta(0)  # the ENDLIST; now what follows
             self.clock.sleep(wait.total_seconds())
         raise Unavailable(f"publishing {stream} found no end in {MAX_ROUNDS} rounds")
 
@@ -108,64 +106,38 @@ class Publisher:
         stored = self.documents.read(stream)
         if stored is None:
             raise NotFound(f"there is no stream '{stream}'")
-        document = stored.document
-        advanced = advance(document, self._evidence(document), now=self.clock.now())
+        document, now = stored.document, self.clock.now()
+        # Only an ENDLIST has to be there before anything else may follow.
+        is_written = not is_followed(document) or self._is_written(document)
+        evidence = self._reader.evidence(document, is_written=is_written, now=now)
+        advanced = advance(document, evidence, now=now)
         advanced = stamp(document, advanced)
         if advanced is not document:
             self.documents.replace(advanced, version=stored.version)
         return advanced
 
-    def _evidence(self, document: StreamDocument) -> Evidence:
-        """Read what the bucket holds of the sessions that may still change."""
-        open_sessions = [session for session in document.sessions if not session.sealed]
-        timelines = self.executor.map(self._timeline, [(document.stream, s.session) for s in open_sessions])
-        unconfirmed = [session.session for session in open_sessions if not session.recorded]
-        seals = {
-            seal.session: written
-            for seal in pending_seals(document)
-            if (written := self._seal(document.stream, seal.session))
-        }
-        return Evidence(
-            recorded=frozenset(
-                number
-                for number in unconfirmed
-                if self.ingest.facts(session_record_name(document.stream, number))
-            ),
-            timelines={s.session: joined for s, joined in zip(open_sessions, timelines, strict=True)},
-            seals=seals,
-            found={
-                (segment.session, segment.index, rung): found
-                for seal in seals.values()
-                for segment, rung in missing_at_seal(document, seal)
-                if (found := self._found(document.stream, segment, rung))
-            },
+    def _is_written(self, document: StreamDocument) -> bool:
+        """Whether the published objects are as new as *document* wants them."""
+        return all(
+            (there := self.seen.get(name) or self.media.facts(name)) and _revision_of(there) >= wanted.revision
+            for name, wanted in document.objects.items()
         )
-
-    def _found(self, stream: StreamId, segment: WindowSegment, rung: RungName) -> ListedAs | None:
-        facts = self.media.facts(segment_name(stream, rung, segment.session, segment.index))
-        return None if facts is None else listed_as(facts)
-
-    def _timeline(self, session: tuple[StreamId, SessionNumber]) -> JoinedTimeline:
-        contents = [self.ingest.read(name) for name in self.ingest.names(timelines_prefix(*session))]
-        return join(decode_record(Timeline, content) for content in contents if content is not None)
-
-    def _seal(self, stream: StreamId, number: SessionNumber) -> Seal | None:
-        content = self.ingest.read(seal_name(stream, number))
-        return None if content is None else decode_record(Seal, content)
 
     def _write_seals(self, document: StreamDocument) -> bool:
         """Give up what the sealed sessions lack, then write their seals; say whether there were any."""
         seals = pending_seals(document)
         for seal in seals:
             for segment, rung in missing_at_seal(document, seal):
-                create_once(
-                    self.media,
-                    gap_object(document.stream, rung, segment.session, segment.index),
+                gap = gap_object(
+                    document.stream,
+                    rung,
+                    segment.session,
+                    segment.index,
+                    duration=segment.duration,
+                    date=segment.date,
                 )
-            create_once(
-                self.ingest,
-                record_object(seal_name(document.stream, seal.session), seal),
-            )
+                create_once(self.media, gap)
+            create_once(self.ingest, record_object(seal_name(document.stream, seal.session), seal))
             _log.info("session sealed", extra={"stream": seal.stream, "session": seal.session})
         return bool(seals)
 
@@ -226,14 +198,6 @@ def stamp(document: StreamDocument, advanced: StreamDocument) -> StreamDocument:
 
 
 def _revision_of(facts: ObjectFacts) -> int:
-    """The revision in an object's metadata; an object without one is older than all."""
+    """The revision in a published object's metadata; an object without one is older than all."""
     text = facts.metadata.get(REVISION_KEY, "")
     return int(text) if text.isdecimal() else -1
-
-
-def create_once(bucket: Bucket, new: NewObject) -> None:
-    """Create *new* unless its name is taken: whoever was first has decided."""
-    try:
-        bucket.write(new, if_generation=ABSENT)
-    except PreconditionFailed:
-        _log.info("object was there already", extra={"object": new.name})

@@ -1,6 +1,7 @@
 """Reap: wake every stream whose broadcast is not over, so that what must end ends without an event."""
 
 import logging
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,13 +9,18 @@ from typing import Final
 from bucketcast.errors import BucketcastError
 from bucketcast.handlers.publish import Publisher
 from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.object_names import STREAM_RECORDS, StreamRecordName, parse_ingest_object_name
 
 _log = logging.getLogger(__name__)
 
 # A publisher that is killed between document and objects leaves the objects to the next wake-up. When a
 # broadcast is over, only the reaper wakes: for a few of its rounds more.
 SETTLING: Final = timedelta(minutes=5)
+# Eventarc tries to deliver an event for a day. A claimed session of which nothing came by then has nothing to
+# say.
+UNDELIVERED: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +28,33 @@ class Reaper:
     """What reaping needs of the world."""
 
     publisher: Publisher
+    executor: Executor  # publishes several streams at the same time; not the one that its publisher waits for
 
     def reap(self) -> None:
-        """Publish every stream that is on air, interrupted or ended lately, or has sessions to seal."""
+        """Publish every stream that is on air, interrupted or ended lately, or has sessions to seal.
+
+        A stream whose document is gone gets it back.
+        """
         now = self.publisher.clock.now()
-        for document in self.publisher.documents.all():
-            if not _is_settled(document, now):
-                try:
-                    self.publisher.publish(document.stream)
-                except BucketcastError:
-                    # One stream's trouble must not keep the others from being reaped.
-                    _log.exception("a stream could not be reaped", extra={"stream": document.stream})
+        documents = list(self.publisher.documents.all())
+        unsettled = {document.stream for document in documents if not is_settled(document, now)}
+        lost = self._recorded() - {document.stream for document in documents}
+        list(self.executor.map(self._publish, sorted(unsettled | lost)))
+
+    def _recorded(self) -> set[StreamId]:
+        """The streams that have a record."""
+        names = map(parse_ingest_object_name, self.publisher.ingest.names(STREAM_RECORDS))
+        return {name.stream for name in names if isinstance(name, StreamRecordName)}
+
+    def _publish(self, stream: StreamId) -> None:
+        try:
+            self.publisher.publish(stream)
+        except BucketcastError:
+            # One stream's trouble must not keep the others from being reaped.
+            _log.exception("a stream could not be reaped", extra={"stream": stream})
 
 
-def _is_settled(document: StreamDocument, now: datetime) -> bool:
+def is_settled(document: StreamDocument, now: datetime) -> bool:
+    """Whether nothing more will come of *document* by itself."""
     over = document.state in (StreamState.IDLE, StreamState.ENDED) and now - document.since >= SETTLING
-    return over and all(session.sealed for session in document.sessions)
+    return over and all(session.sealed or now - session.claimed >= UNDELIVERED for session in document.sessions)

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from bucketcast.errors import NotFound, PreconditionFailed, Refused, Unavailable
 from bucketcast.objects import ABSENT
-from bucketcast.ports import Bucket, Clock, StreamDocuments
+from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StreamDocuments
+from bucketcast.stream.claim import LEASE
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.encoder_report import ADVICE, EncoderReport, InputFault
 from bucketcast.stream.identifiers import Revision, RungName, StreamId
@@ -26,8 +27,6 @@ from bucketcast.stream_records import stream_record_object
 
 _log = logging.getLogger(__name__)
 
-# An end meets the publishers of the broadcast on its document; see publish.MAX_ROUNDS.
-MAX_ROUNDS: Final = 12
 FIRST_RECORD: Final = 1
 
 
@@ -143,9 +142,20 @@ class Streams:
             return
         raise Unavailable(f"ending {stream} found no end in {MAX_ROUNDS} rounds")
 
-    def _view(self, document: StreamDocument) -> StreamView:
+    def _report(self, document: StreamDocument) -> EncoderReport:
+        """What the encoder of *document* last said, as long as there is one.
+
+        It has its lease before anything of its session is published: what keeps it from being must be seen. And
+        on air it is there although a renewal is late.
+        """
         lease = self.documents.lease(document.stream)
-        report = lease.report if lease and document.state is StreamState.LIVE else EncoderReport()
+        if lease is None:
+            return EncoderReport()
+        fresh = self.clock.now() - lease.media_at < LEASE
+        return lease.report if fresh or document.state is StreamState.LIVE else EncoderReport()
+
+    def _view(self, document: StreamDocument) -> StreamView:
+        report = self._report(document)
         return StreamView(
             id=document.stream,
             state=document.state,

@@ -31,8 +31,6 @@ _BYTES_AROUND_AN_AUDIO_FRAME = 7 + 14 + _PACKET_BYTES
 _AUDIO_FRAMES_PER_SECOND = Fraction(48_000, 1024)
 # Program tables once a segment: service description, association, map.
 _TABLE_BYTES = 3 * _PACKET_BYTES
-# Of the bytes around a frame, on average: half of the last packet is stuffing.
-_AVERAGE_STUFFING = Fraction(1, 2)
 
 
 def max_rate(video_bitrate: BitsPerSecond) -> BitsPerSecond:
@@ -61,18 +59,6 @@ def declared_bandwidth(
         + _TABLE_BYTES / seconds
     )
     return BitsPerSecond(int(_in_packets(video + audio + 8 * around)))
-
-
-def average_bandwidth(rung: RungConfiguration, audio_bitrate: BitsPerSecond) -> BitsPerSecond:
-    """The bit rate of *rung* over time, transport stream included.
-
-    RFC 8216bis, 4.4.6.2: AVERAGE-BANDWIDTH "represents the average segment bit rate of the Variant Stream".
-    """
-    around = _AVERAGE_STUFFING * (
-        _MAX_PICTURES_PER_SECOND * _BYTES_AROUND_A_PICTURE
-        + _AUDIO_FRAMES_PER_SECOND * _BYTES_AROUND_AN_AUDIO_FRAME
-    )
-    return BitsPerSecond(int(_in_packets(rung.video_bitrate + audio_bitrate + 8 * around)))
 
 
 def _in_packets(bits: Fraction) -> Fraction:

@@ -16,7 +16,7 @@ from bucketcast.stream.identifiers import (
     parse_encoder_id,
     parse_stream_id,
 )
-from bucketcast.stream.session_record import EncodedRung, FrameRate
+from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
 
 # A holder that received media within this time is there; one that did not lost its broadcaster, and the
 # newcomer takes over (a half-open TCP connection must not lock a broadcaster out).
@@ -107,6 +107,18 @@ def claim(
         sessions=(*before, newcomer),
         next_session=SessionNumber(document.next_session + 1),
     )
+
+
+def adopt(document: StreamDocument, record: SessionRecord) -> StreamDocument:
+    """Return *document* with the session of *record* as the bucket has it, whoever was to have that number.
+
+    A document that was rebuilt may not know of a claim that was under way, and give its number away again.
+    """
+    sessions = tuple(
+        session.recorded_as(record) if session.session == record.session else session
+        for session in document.sessions
+    )
+    return replace(document, sessions=sessions)
 
 
 def _is_held(document: StreamDocument, lease: Lease | None, now: datetime) -> bool:

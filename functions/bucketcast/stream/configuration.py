@@ -25,6 +25,7 @@ MAX_RUNGS = 8
 MIN_SEGMENT_DURATION, MAX_SEGMENT_DURATION = timedelta(seconds=1), timedelta(seconds=6)
 # Whole and half seconds leave the target duration the same at every frame rate from 10 to 60 fps.
 SEGMENT_DURATION_STEP = timedelta(milliseconds=500)
+# A broadcaster's machine that starts anew takes minutes; who is away for longer begins another broadcast.
 MAX_RECONNECT_WINDOW = timedelta(seconds=1800)
 
 
@@ -98,6 +99,13 @@ class StreamConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             not MIN_SEGMENT_DURATION <= self.segment_duration <= MAX_SEGMENT_DURATION
             or self.segment_duration % SEGMENT_DURATION_STEP
         ):
-            raise InvalidConfiguration("the segment duration is from 1 to 6 s, in steps of 0.5 s")
+            raise InvalidConfiguration(
+                f"the segment duration is from {_seconds(MIN_SEGMENT_DURATION)} to"
+                f" {_seconds(MAX_SEGMENT_DURATION)} s, in steps of {_seconds(SEGMENT_DURATION_STEP)} s"
+            )
         if not timedelta(0) <= self.reconnect_window <= MAX_RECONNECT_WINDOW:
-            raise InvalidConfiguration("the reconnect window is from 0 to 1800 s")
+            raise InvalidConfiguration(f"the reconnect window is from 0 to {_seconds(MAX_RECONNECT_WINDOW)} s")
+
+
+def _seconds(duration: timedelta) -> str:
+    return f"{duration.total_seconds():g}"

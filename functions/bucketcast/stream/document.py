@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bucketcast.stream.configuration import StreamConfiguration
 from bucketcast.stream.identifiers import (
@@ -21,6 +22,7 @@ from bucketcast.stream.identifiers import (
 from bucketcast.stream.lifecycle import StreamState
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
+from bucketcast.stream.timeline import TimelineSegment, UploadedSegment
 
 
 class ListedAs(StrEnum):
@@ -42,6 +44,14 @@ class WindowSegment(Struct, frozen=True, kw_only=True):
     rungs: dict[RungName, ListedAs]
 
 
+def decided_rungs(segment: TimelineSegment) -> dict[RungName, ListedAs]:
+    """How every rung of *segment* that is decided is listed."""
+    return {
+        rung: ListedAs.SEGMENT if isinstance(fact, UploadedSegment) else ListedAs.GAP
+        for rung, fact in segment.rungs.items()
+    }
+
+
 class SessionState(Struct, frozen=True, kw_only=True):
     """A session that was claimed and whose segments are not all out of the window yet."""
 
@@ -52,10 +62,22 @@ class SessionState(Struct, frozen=True, kw_only=True):
     start: datetime
     frame_rate: FrameRate
     rungs: tuple[EncodedRung, ...]
-    recorded: bool = False  # its session record was seen: its segments may be published
+    recorded: bool = False  # the session record was seen: its segments may be published
     drain_until: datetime | None = None  # when a later claim ends it, whatever its encoders say
     seal: Seal | None = None  # decided here; it holds once its record is in the bucket
     sealed: bool = False  # the record is in the bucket
+
+    def recorded_as(self, record: SessionRecord) -> "SessionState":
+        """This session as *record* has it, which holds whoever was meant to write it."""
+        return replace(
+            self,
+            broadcast=record.broadcast,
+            encoder=record.encoder,
+            start=record.start,
+            frame_rate=record.frame_rate,
+            rungs=record.rungs,
+            recorded=True,
+        )
 
     def record(self, stream: StreamId, segment_duration: timedelta) -> SessionRecord:
         """The session record that this was claimed with."""

@@ -28,7 +28,9 @@ ADVICE: Final[dict[InputFault, str]] = {
     InputFault.TIMESTAMP_JUMP: "The sender's clock jumped. Check the sender's load and network.",
     InputFault.CODEC_CHANGE: "The sender changed size or codec. Stop and start the broadcast to use it.",
     InputFault.SLOWER_THAN_REAL_TIME: "Media comes too slowly. Check the upload bandwidth, lower the bitrate.",
-    InputFault.ENCODER_OVERLOADED: "Parts are left out. Choose fewer or smaller rungs, or a quicker preset.",
+    InputFault.ENCODER_OVERLOADED: (
+        "The largest rungs, or parts, are left out. Choose fewer or smaller rungs, or a quicker preset."
+    ),
     InputFault.NOT_PASSED_THROUGH: (
         "The top rung is encoded instead. In OBS, set Output > Keyframe Interval to the segment duration, and"
         " size and bitrate to the top rung's."

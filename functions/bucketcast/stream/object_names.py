@@ -4,6 +4,7 @@ Numbers are zero-padded so that names sort as they play: ten digits of segments 
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,9 @@ from bucketcast.stream.identifiers import (
 
 _SESSION_DIGITS: Final = 8
 _INDEX_DIGITS: Final = 10
+
+# What the names of all stream records start with.
+STREAM_RECORDS: Final = "streams/"
 
 
 # The media bucket, which viewers read.
@@ -60,17 +64,27 @@ def stream_record_name(stream: StreamId, number: int) -> str:
 
 def stream_records_prefix(stream: StreamId) -> str:
     """What the names of all of a stream's records start with."""
-    return f"streams/{stream}/"
+    return f"{STREAM_RECORDS}{stream}/"
 
 
 def session_record_name(stream: StreamId, session: SessionNumber) -> str:
     """The record of *session*."""
-    return f"sessions/{stream}/{session:0{_SESSION_DIGITS}}.json"
+    return f"{session_records_prefix(stream)}{session:0{_SESSION_DIGITS}}.json"
+
+
+def session_records_prefix(stream: StreamId) -> str:
+    """What the names of all session records of *stream* start with."""
+    return f"sessions/{stream}/"
 
 
 def seal_name(stream: StreamId, session: SessionNumber) -> str:
     """The seal of *session*."""
-    return f"seals/{stream}/{session:0{_SESSION_DIGITS}}.json"
+    return f"{seals_prefix(stream)}{session:0{_SESSION_DIGITS}}.json"
+
+
+def seals_prefix(stream: StreamId) -> str:
+    """What the names of all seals of *stream* start with."""
+    return f"seals/{stream}/"
 
 
 def timeline_name(stream: StreamId, session: SessionNumber, encoder: EncoderId) -> str:
@@ -92,10 +106,16 @@ class StreamRecordName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionObjectName:
-    """The name of a session record, seal or timeline, parsed."""
+    """The name of a session's record, seal or timeline, parsed."""
 
     stream: StreamId
     session: SessionNumber
+
+
+def numbered_sessions(names: Iterable[str]) -> list[SessionNumber]:
+    """The sessions whose records, or whose seals, are named *names*; raises InvalidName for any other."""
+    parsed = map(parse_ingest_object_name, names)
+    return [name.session for name in parsed if isinstance(name, SessionObjectName)]
 
 
 IngestObjectName = StreamRecordName | SessionObjectName
@@ -111,6 +131,6 @@ def parse_ingest_object_name(name: str) -> IngestObjectName:
     elif not (match := _NUMBERED.fullmatch(name)):
         raise InvalidName(f"'{name}' is not the name of a record or a timeline")
     stream = parse_stream_id(match["stream"])
-    if name.startswith("streams/"):
+    if name.startswith(STREAM_RECORDS):
         return StreamRecordName(stream=stream)
     return SessionObjectName(stream=stream, session=SessionNumber(int(match["number"])))

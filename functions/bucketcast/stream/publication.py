@@ -12,7 +12,13 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bucketcast.stream.document import ListedAs, SessionState, StreamDocument, WindowSegment
+from bucketcast.stream.document import (
+    ListedAs,
+    SessionState,
+    StreamDocument,
+    WindowSegment,
+    decided_rungs,
+)
 from bucketcast.stream.identifiers import (
     DiscontinuitySequenceNumber,
     MediaSequenceNumber,
@@ -22,11 +28,11 @@ from bucketcast.stream.identifiers import (
 )
 from bucketcast.stream.lifecycle import StreamEvent, StreamState, advance_state
 from bucketcast.stream.seal import Seal
+from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.timeline import (
     TIMELINE_SEGMENTS,
     JoinedTimeline,
     TimelineSegment,
-    UploadedSegment,
 )
 from bucketcast.stream.window import is_startable, live_window_start, slot_rungs
 
@@ -42,11 +48,13 @@ CLAIM_SLACK: Final = timedelta(seconds=10)
 class Evidence(Struct, frozen=True, kw_only=True):
     """What the bucket held when it was read, after the document was."""
 
-    recorded: frozenset[SessionNumber] = frozenset()
+    records: Mapping[SessionNumber, SessionRecord] = {}
     timelines: Mapping[SessionNumber, JoinedTimeline]
     seals: Mapping[SessionNumber, Seal]
     # What lies in the bucket where a session lacked a rung's segment when its seal was decided.
     found: Mapping[tuple[SessionNumber, SegmentIndex, RungName], ListedAs] = {}
+    # Whether viewers can read all that the document publishes.
+    is_written: bool = True
 
     def timeline(self, session: SessionNumber) -> JoinedTimeline:
         """The join of all timelines of *session*."""
@@ -58,13 +66,13 @@ def advance(document: StreamDocument, evidence: Evidence, *, now: datetime) -> S
 
     Apart from its revision the result equals *document* where there is nothing to do. A session whose seal
     was decided goes on only when a later evidence holds the seal's record. A broadcast that becomes complete
-    is left in the window for once, so that its ENDLIST is published before the next one takes its place.
+    is left in the window until its ENDLIST is written, and only then does the next one take its place.
     """
-    was_complete = is_complete(document)
+    has_ended = is_complete(document) and evidence.is_written
     document = _confirm_records(document, evidence)
-    document = _publish_sessions(document, evidence, now, was_complete=was_complete)
+    document = _publish_sessions(document, evidence, now, has_ended=has_ended)
     document = _follow_life(document, evidence, now)
-    document = _publish_sessions(document, evidence, now, was_complete=was_complete)  # an end seals at once
+    document = _publish_sessions(document, evidence, now, has_ended=has_ended)  # an end seals at once
     return _forget(document)
 
 
@@ -88,6 +96,39 @@ def end_broadcast(document: StreamDocument, *, now: datetime) -> StreamDocument:
         ended_broadcasts=document.ended_broadcasts + 1,
         sessions=sessions,
     )
+
+
+def holes(
+    document: StreamDocument, number: SessionNumber, timeline: JoinedTimeline
+) -> tuple[SegmentIndex, ...]:
+    """The segments of session *number* before the last of *timeline* that are to be asked for by name.
+
+    An encoder that was lost may have uploaded what no timeline names, and its replacement begins behind that;
+    or so many wake-ups were lost that no timeline reaches back. Of what is longer than a timeline only the end
+    is worth reading: the live window lies there.
+    """
+    published = _published_last(document, number)
+    named = [index for index in timeline.segments if index > published]
+    if not named:
+        return ()
+    first = max(published + 1, min(named) - TIMELINE_SEGMENTS)
+    indexes = map(SegmentIndex, range(first, max(named)))
+    return tuple(index for index in indexes if index not in timeline.segments)
+
+
+def next_unannounced(
+    document: StreamDocument, number: SessionNumber, timeline: JoinedTimeline, *, now: datetime
+) -> SegmentIndex | None:
+    """The segment of session *number* behind all that *timeline* names, if it is to be asked for by name.
+
+    An encoder that falls silent without saying that it ended may have left what was verified and not announced.
+    """
+    session = _session(document, number)
+    if session.seal is not None or timeline.ended:
+        return None
+    if not _is_followed_session(document, session) and not _is_silent(document, timeline, now):
+        return None
+    return SegmentIndex(max((*timeline.segments, _published_last(document, number))) + 1)
 
 
 def is_complete(document: StreamDocument) -> bool:
@@ -130,8 +171,8 @@ def _with_session(document: StreamDocument, changed: SessionState) -> StreamDocu
 def _confirm_records(document: StreamDocument, evidence: Evidence) -> StreamDocument:
     sessions = tuple(
         session
-        if session.recorded or session.session not in evidence.recorded
-        else replace(session, recorded=True)
+        if session.recorded or session.session not in evidence.records
+        else session.recorded_as(evidence.records[session.session])
         for session in document.sessions
     )
     return replace(document, sessions=sessions)
@@ -143,11 +184,11 @@ def is_followed(document: StreamDocument) -> bool:
 
 
 def _publish_sessions(
-    document: StreamDocument, evidence: Evidence, now: datetime, *, was_complete: bool
+    document: StreamDocument, evidence: Evidence, now: datetime, *, has_ended: bool
 ) -> StreamDocument:
     """List what the sessions hold, in their order: the next begins only behind the seal of the one before."""
     for number in [session.session for session in document.sessions]:
-        if is_complete(document) and not was_complete:
+        if is_complete(document) and not has_ended:
             break
         document = _list_segments(document, number, evidence.timeline(number))
         document = _seal(document, number, evidence, now)
@@ -203,11 +244,7 @@ def _with_rungs(segment: WindowSegment, uploaded: TimelineSegment | None) -> Win
     """Add the rungs that *uploaded* has decided; what is listed stays as it is listed."""
     if uploaded is None or uploaded.rungs.keys() <= segment.rungs.keys():
         return segment
-    decided = {
-        rung: ListedAs.SEGMENT if isinstance(fact, UploadedSegment) else ListedAs.GAP
-        for rung, fact in uploaded.rungs.items()
-    }
-    return replace(segment, rungs=decided | segment.rungs)
+    return replace(segment, rungs=decided_rungs(uploaded) | segment.rungs)
 
 
 def _published_last(document: StreamDocument, number: SessionNumber) -> int:
@@ -239,9 +276,13 @@ def _seal(document: StreamDocument, number: SessionNumber, evidence: Evidence, n
 
 def _is_over(document: StreamDocument, session: SessionState, timeline: JoinedTimeline, now: datetime) -> bool:
     """Whether nothing of *session* may still come: something follows it, and it said so or had its time."""
-    followed = session.broadcast <= document.ended_broadcasts or session.session < document.sessions[-1].session
     drained = session.drain_until is not None and session.drain_until <= now
-    return followed and (timeline.ended or drained)
+    return _is_followed_session(document, session) and (timeline.ended or drained)
+
+
+def _is_followed_session(document: StreamDocument, session: SessionState) -> bool:
+    """Whether another session was claimed behind *session*, or its broadcast has ended."""
+    return session.broadcast <= document.ended_broadcasts or session.session < document.sessions[-1].session
 
 
 def _decide_seal(document: StreamDocument, session: SessionState) -> Seal:
@@ -250,6 +291,7 @@ def _decide_seal(document: StreamDocument, session: SessionState) -> Seal:
         stream=document.stream,
         session=session.session,
         broadcast=session.broadcast,
+        ended=session.broadcast <= document.ended_broadcasts,
         last_index=last,
         next_media_sequence=MediaSequenceNumber(document.next_media_sequence + last + 1),
         next_discontinuity_sequence=DiscontinuitySequenceNumber(
@@ -305,7 +347,7 @@ def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) ->
     if begins or (on_air and document.state is StreamState.INTERRUPTED):
         state = advance_state(document.state, StreamEvent.MEDIA_PUBLISHED)
         document = replace(document, state=state, since=now)
-    if document.state is StreamState.LIVE and not on_air:
+    if document.state is StreamState.LIVE and not (on_air or _is_newcomer_expected(document, evidence, now)):
         state = advance_state(document.state, StreamEvent.BROADCASTER_LEFT)
         document = replace(document, state=state, since=_left_at(document, evidence))
     if document.state is StreamState.INTERRUPTED and _window_is_over(document, evidence, now):
@@ -318,10 +360,14 @@ def _on_air(document: StreamDocument, evidence: Evidence, now: datetime) -> bool
     if shown_broadcast(document) != document.broadcast:
         return False
     timeline = _shown_timeline(document, evidence)
-    if timeline.ended or timeline.media_at is None:
-        return False
+    left = timeline.ended and not timeline.continues
+    return not left and not _is_silent(document, timeline, now)
+
+
+def _is_silent(document: StreamDocument, timeline: JoinedTimeline, now: datetime) -> bool:
+    """Whether no encoder of *timeline* has received media for too long."""
     silence = SILENT_SEGMENTS * document.configuration.segment_duration + SILENT_SLACK
-    return now - timeline.media_at < silence
+    return timeline.media_at is None or now - timeline.media_at >= silence
 
 
 def _left_at(document: StreamDocument, evidence: Evidence) -> datetime:

@@ -14,12 +14,16 @@ from bucketcast.stream.identifiers import (
 
 
 class Seal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The end of *session*: no segment behind *last_index* is ever published; -1 says that none was."""
+    """The end of *session*: no segment behind *last_index* is ever published; -1 says that none was.
+
+    *ended* says that its broadcast was over: no later session belongs to it.
+    """
 
     version: Literal[1] = 1
     stream: StreamId
     session: SessionNumber
     broadcast: BroadcastNumber
+    ended: bool = False
     last_index: int
     next_media_sequence: MediaSequenceNumber
     next_discontinuity_sequence: DiscontinuitySequenceNumber

@@ -13,9 +13,7 @@ from bucketcast.errors import InvalidName
 from bucketcast.stream.identifiers import StreamId, parse_stream_id
 
 SECRET_BYTES = 24
-# An id of 63, an underscore and a secret; whatever is longer is no key of ours.
-MAX_KEY_LENGTH = 128
-_SECRET = re.compile(r"[0-9a-f]{48}")
+_SECRET = re.compile(rf"[0-9a-f]{{{2 * SECRET_BYTES}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +37,8 @@ def new_stream_key(stream: StreamId, *, random_bytes: bytes) -> StreamKey:
 
 def parse_stream_key(text: str) -> StreamKey:
     """Return *text* as a key, or raise InvalidName, whose words never repeat the text."""
-    stream, _, secret = text[: MAX_KEY_LENGTH + 1].partition("_")
-    if len(text) > MAX_KEY_LENGTH or not _SECRET.fullmatch(secret):
+    stream, _, secret = text.partition("_")
+    if not _SECRET.fullmatch(secret):
         raise InvalidName("this is not a stream key: it reads STREAM_SECRET, as shown when the stream was made")
     return StreamKey(stream=parse_stream_id(stream), secret=secret)
 

@@ -1,22 +1,16 @@
 """What the API takes to make a stream, in the words of its users: kilobits and seconds."""
 
 from datetime import timedelta
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from bucketcast.errors import InvalidConfiguration
-from bucketcast.stream.configuration import (
-    DEFAULT_RUNGS,
-    MAX_RUNGS,
-    Preset,
-    RungConfiguration,
-    StreamConfiguration,
-)
+from bucketcast.stream.configuration import Preset, RungConfiguration, StreamConfiguration
 from bucketcast.stream.identifiers import BitsPerSecond, RungName, StreamId, parse_stream_id
 
-# A request with every field and MAX_RUNGS rungs is under 2 KB.
-MAX_REQUEST_BYTES = 16_384
+_DEFAULT: Final = StreamConfiguration()
 
 
 class RungRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,11 +25,11 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     id: str
     rungs: tuple[RungRequest, ...] | None = None
-    audio_kbps: int = 128
-    segment_seconds: float = 2.0
-    reconnect_window_seconds: int = 60
-    preset: Preset = StreamConfiguration().preset
-    pass_through: bool = StreamConfiguration().pass_through
+    audio_kbps: int = _DEFAULT.audio_bitrate // 1000
+    segment_seconds: float = _DEFAULT.segment_duration.total_seconds()
+    reconnect_window_seconds: int = int(_DEFAULT.reconnect_window.total_seconds())
+    preset: Preset = _DEFAULT.preset
+    pass_through: bool = _DEFAULT.pass_through
 
     def stream(self) -> StreamId:
         """The stream's id, or InvalidName."""
@@ -43,10 +37,8 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def configuration(self) -> StreamConfiguration:
         """The configuration that is asked for, or InvalidConfiguration saying what cannot be."""
-        if self.rungs is not None and len(self.rungs) > MAX_RUNGS:
-            raise InvalidConfiguration(f"a stream has 1 to {MAX_RUNGS} rungs")
         rungs = (
-            DEFAULT_RUNGS
+            _DEFAULT.rungs
             if self.rungs is None
             else tuple(
                 RungConfiguration(name=RungName(rung.name), video_bitrate=BitsPerSecond(rung.video_kbps * 1000))
@@ -70,8 +62,6 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def parse_stream_request(body: bytes) -> StreamRequest:
     """Parse the *body* of a request, or raise InvalidConfiguration naming the field that is wrong."""
-    if len(body) > MAX_REQUEST_BYTES:
-        raise InvalidConfiguration(f"a request has at most {MAX_REQUEST_BYTES} bytes")
     try:
         return msgspec.json.decode(body, type=StreamRequest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
 
@@ -48,6 +49,7 @@ class Timeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session: SessionNumber
     encoder: EncoderId
     ended: bool  # this encoder will add nothing
+    continues: bool = False  # although its broadcaster goes on, in a session that is about to be claimed
     media_at: datetime  # when it last received media: what keeps the broadcast from being interrupted
     segments: tuple[TimelineSegment, ...] = ()
 
@@ -56,8 +58,13 @@ class JoinedTimeline(Struct, frozen=True, kw_only=True):
     """What all encoders of a session have uploaded."""
 
     ended: bool = False
+    continues: bool = False
     media_at: datetime | None = None
     segments: Mapping[SegmentIndex, TimelineSegment]
+
+    def joined_with(self, segments: Iterable[TimelineSegment]) -> "JoinedTimeline":
+        """The same with *segments*, which were found in the bucket by name."""
+        return replace(self, segments=_join_all((*self.segments.values(), *segments)))
 
 
 def join(timelines: Iterable[Timeline]) -> JoinedTimeline:
@@ -67,15 +74,20 @@ def join(timelines: Iterable[Timeline]) -> JoinedTimeline:
     they, the greater fact is taken, so that the join stays the same in every order.
     """
     taken = tuple(timelines)
-    segments: dict[SegmentIndex, TimelineSegment] = {}
-    for segment in (segment for timeline in taken for segment in timeline.segments):
-        known = segments.get(segment.index)
-        segments[segment.index] = segment if known is None else _join_segments(known, segment)
     return JoinedTimeline(
         ended=bool(taken) and all(timeline.ended for timeline in taken),
+        continues=any(timeline.continues for timeline in taken),
         media_at=max((timeline.media_at for timeline in taken), default=None),
-        segments=segments,
+        segments=_join_all(segment for timeline in taken for segment in timeline.segments),
     )
+
+
+def _join_all(parts: Iterable[TimelineSegment]) -> dict[SegmentIndex, TimelineSegment]:
+    segments: dict[SegmentIndex, TimelineSegment] = {}
+    for segment in parts:
+        known = segments.get(segment.index)
+        segments[segment.index] = segment if known is None else _join_segments(known, segment)
+    return segments
 
 
 def _join_segments(one: TimelineSegment, other: TimelineSegment) -> TimelineSegment:

@@ -63,16 +63,21 @@ def is_startable(document: StreamDocument) -> bool:
     )
 
 
+def live_window_duration(configuration: StreamConfiguration) -> timedelta:
+    """What a rendition lists at least, once there is as much."""
+    return max(
+        MIN_WINDOW_SEGMENTS * configuration.segment_duration,
+        timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(configuration)),
+    )
+
+
 def live_window_start(document: StreamDocument, rungs: SlotRungs) -> int:
     """The position in the window of the first segment that the rendition of *rungs* lists.
 
     It depends only on the last one listed: a segment stays while those behind it are shorter than the window.
     """
     end = _first_pending(document, rungs)
-    least = max(
-        MIN_WINDOW_SEGMENTS * document.configuration.segment_duration,
-        timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(document.configuration)),
-    )
+    least = live_window_duration(document.configuration)
     length = timedelta(0)
     for position in range(end - 1, -1, -1):
         length += document.window[position].duration

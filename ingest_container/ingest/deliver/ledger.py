@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from bucketcast.objects import WRITE_INTERVAL
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.timeline import TIMELINE_SEGMENTS, RungSegment, Timeline, TimelineSegment
 
 # The rungs of one segment are verified within a few milliseconds of each other; a rung that takes longer must
 # not hold the others back.
 STRAGGLER_PATIENCE: Final = timedelta(milliseconds=250)
-# Cloud Storage takes one write a second to one object name; a little more than a second, for its clock.
-WRITE_INTERVAL: Final = timedelta(milliseconds=1050)
 # While the bucket takes writes, something is verified once a segment duration, and half of one is more jitter
 # than there is: a longer pause is an outage.
 LONGEST_USUAL_PAUSE: Final = 1.5  # segment durations
@@ -82,6 +81,7 @@ class Ledger:
         encoder: EncoderId,
         media_at: datetime,
         ended: bool,
+        continues: bool = False,
     ) -> Timeline:
         """The timeline that says all this."""
         return Timeline(
@@ -89,6 +89,7 @@ class Ledger:
             session=session,
             encoder=encoder,
             ended=ended,
+            continues=continues,
             media_at=media_at,
             segments=self.segments,
         )

@@ -62,7 +62,7 @@ class TimelineWriter:
         self._generation: Generation = ABSENT
         self._ledger = Ledger(rungs=frozenset(rung.name for rung in record.rungs))
         self._media_at = self._written_media_at = now()
-        self._ending = False
+        self._ending = self._continues = False
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._cut_at: dict[SegmentIndex, float] = {}  # of segments that are not visible yet
@@ -85,9 +85,9 @@ class TimelineWriter:
         self._ledger = self._ledger.with_segment(segment, now=self._loop.time())
         self._changed.set()
 
-    def end(self) -> None:
-        """Let the next timeline be the last one."""
-        self._ending = True
+    def end(self, *, continues: bool = False) -> None:
+        """Let the next timeline be the last one; *continues* if the broadcaster's next session follows."""
+        self._ending, self._continues = True, continues
         self._changed.set()
 
     async def run(self) -> None:
@@ -183,6 +183,7 @@ class TimelineWriter:
             encoder=self._record.encoder,
             media_at=self._media_at,
             ended=ended,
+            continues=ended and self._continues,
         )
 
     def _wake_soon(self) -> None:

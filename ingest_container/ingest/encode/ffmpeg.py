@@ -5,6 +5,7 @@ are numbered from the session's origin, and the transport streams' timestamps ar
 So a replacement encoder makes exactly the segments that are missing.
 """
 
+import math
 import re
 import shlex
 import shutil
@@ -59,7 +60,7 @@ def ffmpeg_arguments(
         *_filters(plan, start),
         *_video(plan, start),
         *_audio(plan),
-        *_outputs(outputs),
+        *_outputs(plan, outputs),
     )
 
 
@@ -239,6 +240,8 @@ def _encode(plan: EncodingPlan, start: SegmentIndex) -> tuple[str, ...]:
         *("-bf:v", str(plan.reordered_pictures)),
         # A keyframe at a change of scene would be off the grid, and would cost bits before the next one.
         *("-sc_threshold:v", "0"),
+        # The rate is constant: told so, x264 does not hold a picture back to learn how long it is shown.
+        *("-x264-params:v", "force-cfr=1"),
     )
 
 
@@ -291,13 +294,16 @@ def _audio(plan: EncodingPlan) -> tuple[str, ...]:
     )
 
 
-def _outputs(outputs: Sequence[int]) -> tuple[str, ...]:
+def _outputs(plan: EncodingPlan, outputs: Sequence[int]) -> tuple[str, ...]:
     options = ":".join((
         "f=mpegts",
         # Every packet is handed on at once; FFmpeg would gather 32 KiB, seconds of a low rung.
         "flush_packets=1",
         # No allowance for a multiplexer's delay: timestamps are the session's clock plus CLOCK_START.
         "max_delay=0",
+        # Sound is written before the picture that is decoded a frame earlier: all of a segment's, then, before
+        # the segment's last picture, so that SegmentCutter need not wait for the next segment's first.
+        f"audio_preload={_frame_microseconds(plan)}",
         f"output_ts_offset={_seconds(CLOCK_START)}",
         "avoid_negative_ts=disabled",
         # Each frame of sound in a packet of its own, so that a segment ends with the frame that belongs there.
@@ -307,8 +313,17 @@ def _outputs(outputs: Sequence[int]) -> tuple[str, ...]:
         f"sdt_period={_NEVER_SECONDS}",
     ))  # fmt: skip
     slaves = (rf"[{options}:select=\'v:{number},a\']pipe:{output}" for number, output in enumerate(outputs))
-    # The tee muxer lets every rung have the sound that is encoded once.
-    return ("-f", "tee", "|".join(slaves))
+    return (
+        # The rungs do not wait for each other; each output puts its pictures and sound in order by itself.
+        *("-max_interleave_delta", "1"),
+        # The tee muxer lets every rung have the sound that is encoded once.
+        *("-f", "tee", "|".join(slaves)),
+    )
+
+
+def _frame_microseconds(plan: EncodingPlan) -> int:
+    """A frame's duration, rounded up, and the millisecond that a copied picture can be early by."""
+    return 1000 * (1 + math.ceil(1000 / plan.source.frame_rate))
 
 
 def _ratio(rate: Fraction) -> str:

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 
 from ingest.feed import CodecConfiguration, FeedItem, Track
 
@@ -14,20 +15,12 @@ _BYTES_PER_ITEM = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptItem:
-    """A feed item as it is written for FFmpeg; *time* is a picture's presentation time."""
-
-    data: bytes
-    time: timedelta | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupStart:
     """Where a decoder can start: the *position* of a keyframe, its *time*, and what must come before it."""
 
     position: int
     time: timedelta
-    configurations: bytes
+    configurations: tuple[CodecConfiguration, ...]
 
 
 class FeedHistory:
@@ -36,11 +29,11 @@ class FeedHistory:
     def __init__(self, *, max_bytes: int = MAX_KEPT_BYTES) -> None:
         self._max_bytes = max_bytes
         # Each item with the bytes of all items before it.
-        self._items: deque[tuple[KeptItem, int]] = deque()
+        self._items: deque[tuple[FeedItem, int]] = deque()
         self._first = 0
         self._bytes = 0
         self._starts: deque[GroupStart] = deque()
-        self._configurations: dict[Track, bytes] = {}
+        self._configurations: dict[Track, CodecConfiguration] = {}
 
     @property
     def end(self) -> int:
@@ -52,22 +45,31 @@ class FeedHistory:
         """What the kept items take."""
         return self.bytes_from(self._first)
 
-    def append(self, item: FeedItem, data: bytes) -> None:
-        """Keep *item*, which is written as *data*."""
-        time = None
+    def append(self, item: FeedItem) -> None:
+        """Keep *item*."""
         if isinstance(item, CodecConfiguration):
-            self._configurations[item.track] = data
-        elif item.track is Track.VIDEO:
-            time = item.presentation_time
-            if item.keyframe:
-                configurations = b"".join(self._configurations.values())
-                self._starts.append(GroupStart(position=self.end, time=time, configurations=configurations))
-        self._items.append((KeptItem(data=data, time=time), self._bytes))
-        self._bytes += _BYTES_PER_ITEM + len(data)
+            self._configurations[item.track] = item
+        elif item.track is Track.VIDEO and item.keyframe:
+            start = GroupStart(
+                position=self.end, time=item.presentation_time, configurations=self.configurations
+            )
+            self._starts.append(start)
+        self._items.append((item, self._bytes))
+        self._bytes += _BYTES_PER_ITEM + len(item.data)
 
-    def at(self, position: int) -> KeptItem:
+    @property
+    def configurations(self) -> tuple[CodecConfiguration, ...]:
+        """The formats that hold now."""
+        return tuple(self._configurations.values())
+
+    def at(self, position: int) -> FeedItem:
         """The item at *position*, which is kept."""
         return self._items[position - self._first][0]
+
+    def since(self, start: GroupStart) -> tuple[FeedItem, ...]:
+        """What a decoder that starts at *start* is given: the formats, and all items from there on."""
+        items = islice(self._items, start.position - self._first, None)
+        return (*start.configurations, *(item for item, _ in items))
 
     def bytes_from(self, position: int) -> int:
         """What the items from *position* on take."""

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from bucketcast.errors import BucketcastError
 from bucketcast.stream.encoder_report import InputFault
-from ingest.encode.source import AudioSource, SourceFacts
+from ingest.encode.source import AudioSource, Opened, SourceFacts
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
+from ingest.feed.flv import LEAD, MAX_DURATION
 from ingest.feed.silence import SILENT_CHANNELS, SILENT_CONFIGURATION, SILENT_SAMPLE_RATE, SilenceFiller
 
 # Timestamps that jump further are another session; up to here a hole is filled with the last picture.
@@ -22,22 +23,39 @@ class Resumption:
     items: tuple[FeedItem, ...]
 
 
-class SourceChanged(BucketcastError):
-    """The source is no longer what its session was planned for: finish it, and open another.
+class SessionOver(BucketcastError):
+    """The session cannot go on, but its feed can: finish the session, and open another.
 
-    *fault* is the condition to report. Without a *resumption* the next session starts at the next keyframe.
+    *fault* is the condition to report. The *successor* is the opening of the next session, without a hole after
+    this one; where there is none, the next session starts at the next keyframe. The item that was to be written
+    was not taken.
     """
 
-    def __init__(self, reason: str, *, fault: InputFault, resumption: Resumption | None = None) -> None:
+    def __init__(self, reason: str, *, fault: InputFault, successor: Opened | None = None) -> None:
         super().__init__(reason)
         self.fault = fault
-        self.resumption = resumption
+        self.successor = successor
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """The successor's beginning."""
+        next_ = self.successor
+        return Resumption(begin=next_.origin, items=next_.items) if next_ is not None else None
+
+
+class SourceChanged(SessionOver):
+    """The source is no longer what its session was planned for."""
 
 
 class Intake:
-    """Admits the items of a feed whose source is *source*, and adds the silence that it lacks."""
+    """Admits the items of a feed whose source is *source*, and adds the silence that it lacks.
 
-    def __init__(self, source: SourceFacts) -> None:
+    *origin* is the session's time 0 on the sender's clock.
+    """
+
+    def __init__(self, source: SourceFacts, *, origin: timedelta) -> None:
+        # What FLV, in which FFmpeg reads the feed, has room for.
+        self._earliest, self._latest = origin - LEAD, origin - LEAD + MAX_DURATION
         audio = source.audio or _SILENT_SOURCE
         self._silence = SilenceFiller(
             sample_rate=audio.sample_rate, channels=audio.channels, absent=source.audio is None
@@ -76,7 +94,13 @@ class Intake:
         return [item, *self._silence.fill(item.decode_time)]
 
     def _check_jump(self, item: EncodedFrame) -> None:
-        """Raise SourceChanged where *item* is too far from the last picture, which is everybody's clock."""
+        """Raise SourceChanged where *item* is too far from the last picture, which is everybody's clock.
+
+        And where it is not within the session: from long before its origin, or from weeks after.
+        """
+        times = (item.decode_time, item.presentation_time)
+        if min(times) < self._earliest or max(times) > self._latest:
+            raise SourceChanged("a frame's time is not within the session", fault=InputFault.TIMESTAMP_JUMP)
         last = self._last_decode_time
         if last is not None and abs(item.decode_time - last) > MAX_JUMP:
             raise SourceChanged("the timestamps jumped", fault=InputFault.TIMESTAMP_JUMP)

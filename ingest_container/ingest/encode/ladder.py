@@ -132,6 +132,16 @@ class EncodingPlan:
         return max(self.reordered_pictures, self.source_delay or 0)
 
     @property
+    def sheddable_rung(self) -> RungName | None:
+        """The rung that an encoder which is too slow does without: the largest encoded, if not the last.
+
+        It costs as much as all below it together, since pictures halve from step to step; and who watches it
+        finds the nearest rung below in its slot. A copied rung costs nothing.
+        """
+        encoded = self.rungs[1 if self.copies_top else 0 :]
+        return encoded[0].name if encoded and len(self.rungs) > 1 else None
+
+    @property
     def frame_rate(self) -> FrameRate:
         """The constant frame rate of every rung."""
         rate = self.source.frame_rate
@@ -144,21 +154,30 @@ class EncodingPlan:
 
 
 def plan_encoding(
-    configuration: StreamConfiguration, source: SourceFacts, *, source_delay: int | None = None
+    configuration: StreamConfiguration,
+    source: SourceFacts,
+    *,
+    source_delay: int | None = None,
+    shed: RungName | None = None,
 ) -> EncodingPlan:
     """Return how *source* is encoded for a stream of *configuration*.
 
     With a *source_delay* the top rung is copied: ingest.encode.pass_through says whether that is possible.
+    *shed* is the last rung that was too much for an encoder: only what is below it is encoded, if anything is.
     """
     rungs = plan_ladder(configuration, source)
-    if source_delay is not None:
-        rungs = (replace(rungs[0], source_codec=source.video.codec), *rungs[1:])
+    copied = () if source_delay is None else (replace(rungs[0], source_codec=source.video.codec),)
+    encoded = rungs[len(copied) :]
+    if shed is not None:
+        names = [rung.name for rung in configuration.rungs]
+        smaller = names[names.index(shed) + 1 :]
+        encoded = tuple(rung for rung in encoded if rung.name in smaller)
     return EncodingPlan(
         source=source,
         segment_duration=configuration.segment_duration,
         preset=configuration.preset,
         audio_bitrate=configuration.audio_bitrate,
-        rungs=rungs,
+        rungs=(*copied, *encoded) or rungs[-1:],
         source_delay=source_delay,
     )
 

@@ -1,12 +1,13 @@
 """The opening of a session: from a feed's first items to what the source is, and what is encoded first."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
 from bucketcast.stream.configuration import StreamConfiguration
 from ingest.encode.ladder import plan_encoding
 from ingest.encode.pass_through import NotCopyable, check_format, observed_delay, observed_for
+from ingest.encode.source import Opened as Opened  # noqa: PLC0414 - goes with `begin`
 from ingest.encode.source import (
     SourceFacts,
     UnusableSource,
@@ -32,22 +33,6 @@ MAX_OPENING_BYTES = 16 * 2**20
 MAX_OPENING_ITEMS = 4096
 # Where a source would be observed for longer than these bounds allow, it is encoded.
 _MAX_OBSERVED_BYTES, _MAX_OBSERVED_ITEMS = MAX_OPENING_BYTES // 2, MAX_OPENING_ITEMS // 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A source that is understood: its facts, the session's *origin*, and the *items* to encode first.
-
-    *origin* is time 0 of the session on the sender's clock: the presentation time of the first keyframe, unless
-    the session goes on where another had to end. *source_delay* is for plan_encoding: with it the top rung is
-    copied. *not_copied* says why it is not, where that was asked for.
-    """
-
-    source: SourceFacts
-    origin: timedelta
-    items: tuple[FeedItem, ...]
-    source_delay: int | None = None
-    not_copied: str | None = None
 
 
 class Opening:

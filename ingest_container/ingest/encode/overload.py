@@ -1,14 +1,30 @@
-"""What to do when FFmpeg is slower than its feed: leave whole groups out, so that latency never creeps."""
+"""What to do when FFmpeg is slower than its feed, so that latency never creeps.
+
+One that has fallen behind is let catch up if it is fast enough for that. If it is not, the feed goes on in
+another session without the largest rung. Beyond MAX_LAG, while that is found out or where one rung is left,
+whole groups are left out.
+"""
 
 from collections import deque
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
-from bucketcast.stream.identifiers import SegmentIndex
+from bucketcast.stream.encoder_report import InputFault
+from bucketcast.stream.identifiers import RungName, SegmentIndex
+from ingest.encode.intake import SourceChanged
+from ingest.encode.source import Opened
 
 # What viewers' latency may grow by. Beyond it they are better served by a gap and the present.
 MAX_LAG = timedelta(seconds=10)
 # Half of it is no passing hiccup any more: it is reported before anything is left out.
 NOTED_LAG = MAX_LAG / 2
+# An encoder makes good MAX_LAG in half a minute if it is so much faster than real time. One that is slower has
+# nothing in hand for the next difficult scene, either.
+CATCH_UP_SPEED = 1.3
+# How long that is measured: some segments, so that no single picture or scene decides; and so short that a rung
+# is shed before lag has grown from NOTED_LAG to MAX_LAG.
+MEASURED_FOR = timedelta(seconds=4)
 # How long it is reported that something was left out: long enough for a person to read it.
 REPORTED_FOR = timedelta(seconds=60)
 # Media that FFmpeg holds back by design (decoder, lookahead, interleaving): less is no sign of anything.
@@ -16,6 +32,62 @@ HELD_BACK = timedelta(seconds=2)
 
 # Arrivals are told apart this finely; 60 pictures a second need not all be kept.
 _RESOLUTION = timedelta(milliseconds=100)
+
+
+class EncoderOverloaded(SourceChanged):
+    """FFmpeg is too slow for all of its rungs: the sessions that follow have to do without *shed*."""
+
+    def __init__(self, *, shed: RungName, successor: Opened) -> None:
+        super().__init__(
+            f"the encoder cannot keep up with {shed}", fault=InputFault.ENCODER_OVERLOADED, successor=successor
+        )
+        self.shed = shed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How an encoder keeps up with its feed, as seen *at* a time, in seconds of any clock.
+
+    *encoded* is how far it has come, and *due* how far one would be that encodes in real time what has come: so
+    no sender puts an encoder behind by being faster than that, or by making good what its network held back.
+    *measured_from* is when and where the encoder was, once it had fallen behind.
+    """
+
+    at: float
+    due: timedelta
+    encoded: timedelta
+    measured_from: tuple[float, timedelta] | None = None
+
+    @property
+    def behind(self) -> timedelta:
+        """How far the encoder is behind."""
+        return self.due - self.encoded
+
+    @property
+    def speed(self) -> float | None:
+        """Media per time since the encoder fell behind; None where it did not, or only a moment ago."""
+        if self.measured_from is None:
+            return None
+        since, start = self.measured_from
+        elapsed = timedelta(seconds=self.at - since)
+        return (self.encoded - start) / elapsed if elapsed >= MEASURED_FOR else None
+
+    @property
+    def cannot_catch_up(self) -> bool:
+        """Whether the encoder is too slow to make good what it has fallen behind."""
+        speed = self.speed
+        return speed is not None and speed < CATCH_UP_SPEED
+
+    def advanced(self, *, at: float, written: timedelta, encoded: timedelta) -> Self:
+        """The pace *at* a later time, where the feed is *written* and *encoded* so far."""
+        due = max(encoded, min(written, self.due + timedelta(seconds=at - self.at)))
+        measured_from = self.measured_from
+        if due - encoded <= NOTED_LAG:
+            measured_from = None
+        elif measured_from is None and encoded > self.encoded:
+            # One that stands still is not slow but hung, or only starts, and is judged when it moves.
+            measured_from = (at, encoded)
+        return type(self)(at=at, due=due, encoded=encoded, measured_from=measured_from)
 
 
 class Arrivals:

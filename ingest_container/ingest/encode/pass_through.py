@@ -12,11 +12,17 @@ from fractions import Fraction
 
 from bucketcast.stream.bandwidth import buffer_size, max_rate
 from bucketcast.stream.identifiers import SegmentIndex
+from ingest.encode.intake import MAX_JUMP
 from ingest.encode.ladder import EncodingPlan
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
 
 # How many times a keyframe must have begun a segment before it is believed that they all will.
 OBSERVED_SEGMENTS = 2
+
+# What may come since a segment began, for it is kept: half of what the opening of a session that follows may
+# hold. Items are counted because they may be empty: 6 s of 60 pictures, and 16 s of sound at 96 kHz, are 1860.
+MAX_GROUP_BYTES = 8 * 2**20
+MAX_GROUP_ITEMS = 2048
 
 # Baseline, Main and High, which every player decodes.
 _PROFILES = frozenset({66, 77, 100})
@@ -87,6 +93,8 @@ class CopyWatch:
         self._last_decoded: int | None = None
         self._last_shown = -1
         self._group: list[FeedItem] = []
+        self._group_bytes = 0
+        self._picture_at: timedelta | None = None
         self.index = SegmentIndex(-1)
         """The segment that the feed has reached."""
         self.delay = 0
@@ -105,8 +113,8 @@ class CopyWatch:
     def admit(self, item: FeedItem) -> None:
         """Take *item*; raises NotCopyable, and takes nothing, where a copy would not be a rung like the others.
 
-        That is for pictures that do not come one to a frame, a segment that does not begin with a keyframe at
-        its first frame, and more bits than the rung's own encoder would be let make of it.
+        That is for pictures that do not come one to a frame or not at all, a segment that does not begin with a
+        keyframe at its first frame, and more bits than the rung's own encoder would be let make of it.
         """
         if isinstance(item, CodecConfiguration):
             if item.track is Track.VIDEO:
@@ -114,7 +122,10 @@ class CopyWatch:
             return
         if item.track is Track.VIDEO:
             self._picture(item)
+        else:
+            self._sound(item)
         self._group.append(item)
+        self._group_bytes += len(item.data)
 
     def retimed(self, item: EncodedFrame) -> EncodedFrame:
         """The picture *item*, which was admitted, with the times of the encoded rungs' frames.
@@ -128,6 +139,13 @@ class CopyWatch:
             presentation_time=self._origin + self._grid.time_of_frame(shown),
             decode_time=self._origin + timedelta(milliseconds=decoded * 1000 // self._grid.frame_rate),
         )
+
+    def _sound(self, item: EncodedFrame) -> None:
+        self._check_group(item)
+        if self._picture_at is None:  # none yet: the first sound takes its place
+            self._picture_at = item.decode_time
+        if item.decode_time - self._picture_at > MAX_JUMP:
+            raise NotCopyable("its pictures do not come")
 
     def _picture(self, item: EncodedFrame) -> None:
         shown, decoded = self._frame(item.presentation_time), self._frame(item.decode_time)
@@ -146,7 +164,16 @@ class CopyWatch:
         if begins:
             self.index, self.delay = index, shown - decoded
             self._group.clear()
+            self._group_bytes = 0
+        else:
+            self._check_group(item)
+        self._picture_at = item.decode_time
         self._bits, self._last_decoded, self._last_shown = total, decoded, last
+
+    def _check_group(self, item: EncodedFrame) -> None:
+        """Raise NotCopyable where more would be kept with *item* than may be."""
+        if self._group_bytes + len(item.data) > MAX_GROUP_BYTES or len(self._group) >= MAX_GROUP_ITEMS:
+            raise NotCopyable("a segment of it holds more than can be kept")
 
     def _check_beginning(self, item: EncodedFrame, shown: int, decoded: int) -> None:
         """Raise NotCopyable unless *item* begins the segment that follows, as the one before began."""

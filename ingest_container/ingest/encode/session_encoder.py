@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -13,15 +13,25 @@ from bucketcast.errors import Unavailable
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import RungName, SegmentIndex
 from ingest.encode.ffmpeg import CLOCK_START
-from ingest.encode.history import MAX_KEPT_BYTES, FeedHistory, GroupStart, KeptItem
-from ingest.encode.intake import Intake, Resumption, SourceChanged
+from ingest.encode.history import MAX_KEPT_BYTES, FeedHistory, GroupStart
+from ingest.encode.intake import Intake, SourceChanged
 from ingest.encode.ladder import EncodingPlan, RungPlan
-from ingest.encode.overload import HELD_BACK, REPORTED_FOR, Arrivals, is_noted, is_overloaded, skip_to
+from ingest.encode.overload import (
+    HELD_BACK,
+    REPORTED_FOR,
+    Arrivals,
+    EncoderOverloaded,
+    Pace,
+    is_noted,
+    is_overloaded,
+    skip_to,
+)
 from ingest.encode.pass_through import CopyWatch, NotCopyable
 from ingest.encode.process import FfmpegProcess
+from ingest.encode.source import Opened
 from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
 from ingest.feed import EncodedFrame, FeedItem, Track
-from ingest.feed.flv import FlvWriter, UnwritableFrame
+from ingest.feed.flv import LEAD, FlvWriter, UnwritableFrame
 
 # Media that may wait for FFmpeg. Whoever writes is held up beyond it, and so is the broadcaster in the end:
 # one who sends faster than real time, or whose groups are too long for any to be left out.
@@ -37,6 +47,9 @@ _WATCH_INTERVAL = timedelta(milliseconds=500)
 RESTART_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0, 0.5, 1, 2, 4))
 # A replacement starts to decode this much before its first segment, so that its sound is warmed up too.
 _RUN_UP = timedelta(milliseconds=500)
+# A session may begin so long after the keyframe that its decoding begins with: FLV has room for LEAD, and sound
+# and pictures out of order may lie a little before a keyframe.
+_MAX_DECODED_BEFORE = LEAD - timedelta(seconds=1)
 
 _FIRST = SegmentIndex(0)
 
@@ -64,7 +77,8 @@ class SessionEncoder:
     *origin* is the session's time 0 on the sender's clock; *first* is the first segment that is wanted. Each
     rung's segments come in order, one at a time, each once; rungs run beside each other. While *on_segment*
     is awaited, that rung's FFmpeg output waits. If FFmpeg dies, or writes nothing for *stall_timeout*, it is
-    replaced, from the first missing segment on. If it falls behind by more than MAX_LAG, it is replaced from
+    replaced, from the first missing segment on. If it falls behind and is too slow to catch up, the session is
+    over, and the next has to do without a rung. If it falls behind by more than MAX_LAG, it is replaced from
     the newest group of the feed on, and every rung lacks the same segments.
     """
 
@@ -83,18 +97,19 @@ class SessionEncoder:
         self._ffmpeg = ffmpeg
         self._on_segment = on_segment
         self._stall_timeout = stall_timeout
-        self._intake = Intake(plan.source)
+        self._loop = asyncio.get_running_loop()
+        self._intake = Intake(plan.source, origin=origin)
         self._copy_watch = CopyWatch(plan, origin=origin) if plan.copies_top else None
-        self._writer = FlvWriter(origin)
         self._history = FeedHistory(max_bytes=MAX_KEPT_BYTES)
         self._next = {rung.name: first for rung in plan.rungs}
         self._cutters: tuple[SegmentCutter, ...] = ()
         self._read_position = 0
         self._read_time = self._written_time = origin
-        self._ended = False
+        self._ended = self._handed_over = False
         self._written, self._room = asyncio.Event(), asyncio.Event()
         self._outputs = self._delivering = self._delivered = 0
         self._arrivals = Arrivals()
+        self._pace = Pace(at=self._loop.time(), due=origin, encoded=origin)
         self._skipped_at: float | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._process: FfmpegProcess | None = None
@@ -115,7 +130,7 @@ class SessionEncoder:
     @property
     def overloaded(self) -> bool:
         """Whether FFmpeg does not keep up, or a moment ago did not."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if self._skipped_at is not None and now - self._skipped_at < REPORTED_FOR.total_seconds():
             return True
         return is_noted(lag=self.lag, waiting=self._arrivals.waiting(self._encoded, now=now))
@@ -139,23 +154,26 @@ class SessionEncoder:
         """The process id of the FFmpeg that runs, if one does."""
         return self._process.pid if self._process else None
 
-    async def start(self) -> None:
-        """Start to encode what is written."""
+    async def start(self, items: Iterable[FeedItem] = ()) -> None:
+        """Start to encode *items*, which have waited for it, and what is written. Raises SourceChanged."""
         self._supervisor = asyncio.create_task(self._supervise(), name="encoder")
         self._supervisor.add_done_callback(lambda _: self._room.set())
+        for item in items:
+            self._take(item)
+        self._pace = replace(self._pace, at=self._loop.time(), due=self._written_time)
 
     async def write(self, item: FeedItem) -> None:
         """Encode *item*; waits while FFmpeg is far behind.
 
-        Raises SourceChanged for an item with which this session cannot go on (finish it and open another),
-        EncoderFailed, and what *on_segment* raised.
+        Raises SessionOver for an item with which this session cannot go on (finish it and open another):
+        SourceChanged, or EncoderOverloaded; further EncoderFailed, and what *on_segment* raised.
         """
         self._raise_failure()
-        admitted = self._intake.take(item)
-        self._watch_copy(item)
-        for taken in admitted:
-            self._keep(self._timed(taken))
-        self._written.set()
+        if (overload := self._overload()) is not None:
+            self._handed_over = True
+            await self.abort()
+            raise overload
+        self._take(item)
         while not self._has_room():
             self._room.clear()
             await self._room.wait()
@@ -167,13 +185,23 @@ class SessionEncoder:
         self._ended = True
         self._written.set()
         await asyncio.wait([self._supervisor])
-        self._raise_failure()
+        if not self._handed_over:
+            self._raise_failure()
 
     async def abort(self) -> None:
         """End FFmpeg without its last segments; nothing is delivered afterwards. Safe to call at any time."""
+        if self._process is not None:
+            self._process.kill()
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
+
+    def _take(self, item: FeedItem) -> None:
+        admitted = self._intake.take(item)
+        self._watch_copy(item)
+        for taken in admitted:
+            self._keep(taken)
+        self._written.set()
 
     def _watch_copy(self, item: FeedItem) -> None:
         """Raise SourceChanged where *item* ends the copying of the top rung; nothing of it is lost then."""
@@ -182,10 +210,11 @@ class SessionEncoder:
         try:
             watch.admit(item)
         except NotCopyable as error:
+            items = (*self._history.configurations, *watch.group)
             raise SourceChanged(
                 f"the source cannot be passed through any more: {error}",
                 fault=InputFault.NOT_PASSED_THROUGH,
-                resumption=Resumption(begin=watch.end, items=watch.group),
+                successor=Opened(source=self._plan.source, origin=watch.end, items=items),
             ) from error
 
     def _timed(self, item: FeedItem) -> FeedItem:
@@ -194,15 +223,35 @@ class SessionEncoder:
         return self._copy_watch.retimed(item)
 
     def _keep(self, item: FeedItem) -> None:
-        try:
-            self._history.append(item, self._writer.write(item))
-        except UnwritableFrame as error:
-            raise SourceChanged(str(error), fault=InputFault.TIMESTAMP_JUMP) from error
+        self._history.append(item)
         if isinstance(item, EncodedFrame) and item.track is Track.VIDEO:
             self._written_time = max(self._written_time, item.presentation_time)
-            self._arrivals.note(item.presentation_time, arrived=asyncio.get_running_loop().time())
+            self._arrivals.note(item.presentation_time, arrived=self._loop.time())
         if self._history.kept_bytes > MAX_KEPT_BYTES:
             self._history.release(self._needed_from(), read=self._read_position)
+
+    def _overload(self) -> EncoderOverloaded | None:
+        """What the session is over with if its encoder must do without a rung; None while it goes on.
+
+        The next one begins with the first segment that is missing, once that is the same in all rungs: nothing
+        is lost, and what FFmpeg has begun is made again.
+        """
+        shed, missing = self._plan.sheddable_rung, frozenset(self._next.values())
+        if not self._pace.cannot_catch_up or shed is None or len(missing) > 1 or self._delivering:
+            return None
+        begin = self._origin + self._plan.grid.start(min(missing))
+        # A millisecond: keyframes' times are rounded to it.
+        start = self._history.start_for(begin + timedelta(milliseconds=1))
+        if start is None or begin - start.time > _MAX_DECODED_BEFORE:
+            # A later segment will be nearer to a keyframe.
+            return None
+        successor = Opened(
+            source=self._plan.source,
+            origin=begin,
+            items=self._history.since(start),
+            source_delay=self._plan.source_delay,
+        )
+        return EncoderOverloaded(shed=shed, successor=successor)
 
     def _has_room(self) -> bool:
         return (
@@ -271,6 +320,7 @@ class SessionEncoder:
         self._cutters = tuple(
             SegmentCutter(self._plan.grid, first=index, clock_start=CLOCK_START) for _ in self._plan.rungs
         )
+        self._follow_pace(measure=False)
         try:
             return await self._pump(process, start)
         finally:
@@ -315,21 +365,29 @@ class SessionEncoder:
 
     async def _feed(self, process: FfmpegProcess, start: GroupStart) -> bool:
         """Give *process* the feed from *start* on; return whether it took all of it."""
+        # Its own: a writer's times go on from the last item that it wrote.
+        writer = FlvWriter(self._origin)
         try:
-            await process.write(self._writer.header() + start.configurations)
+            await process.write(writer.header() + b"".join(map(writer.write, start.configurations)))
             while (item := await self._item()) is not None:
-                await process.write(item.data)
-                self._read_position += 1
-                if item.time is not None:
-                    self._read_time = max(self._read_time, item.time)
-                self._room.set()
+                await self._feed_item(process, writer, item)
         except OSError:
             # It has gone; its outputs end too, and say so.
             return False
         process.end_input()
         return True
 
-    async def _item(self) -> KeptItem | None:
+    async def _feed_item(self, process: FfmpegProcess, writer: FlvWriter, item: FeedItem) -> None:
+        try:
+            await process.write(writer.write(self._timed(item)))
+        except UnwritableFrame as error:
+            _log.warning("a frame is left out", extra={"reason": str(error)})
+        self._read_position += 1
+        if isinstance(item, EncodedFrame) and item.track is Track.VIDEO:
+            self._read_time = max(self._read_time, item.presentation_time)
+        self._room.set()
+
+    async def _item(self) -> FeedItem | None:
         """Wait for the next item that is to be fed; None at the feed's end."""
         while self._read_position == self._history.end:
             if self._ended:
@@ -356,8 +414,8 @@ class SessionEncoder:
 
     async def _deliver(self, rung: RungPlan, segment: MediaSegment) -> None:
         missing = self._next[rung.name]
-        if segment.index < missing:
-            # A replacement makes it again for the sake of another rung.
+        if segment.index < missing or self._handed_over:
+            # A replacement makes it again for the sake of another rung, or the next session does.
             return
         self.lost += segment.index - missing
         self._delivering += 1
@@ -382,9 +440,13 @@ class SessionEncoder:
             async for report in reports:
                 self.speed, self.frames = report.speed, report.frames
 
+    def _follow_pace(self, *, measure: bool) -> None:
+        pace = self._pace.advanced(at=self._loop.time(), written=self._written_time, encoded=self._encoded)
+        self._pace = pace if measure else replace(pace, measured_from=None)
+
     def _skip(self) -> bool:
         """Give up what FFmpeg is too far behind to make, if it is; return whether it must be replaced."""
-        newest, now = self._history.newest_start, asyncio.get_running_loop().time()
+        newest, now = self._history.newest_start, self._loop.time()
         waiting = self._arrivals.waiting(self._encoded, now=now)
         overloaded = is_overloaded(lag=self.lag, waiting=waiting, held_up=not self._has_room())
         if newest is None or self._delivering or not overloaded:
@@ -408,17 +470,18 @@ class SessionEncoder:
 
     async def _watch(self, process: FfmpegProcess) -> None:
         """End *process* when it falls too far behind, or writes nothing although it has something to write."""
-        loop = asyncio.get_running_loop()
-        seen, since = self._outputs, loop.time()
+        seen, since = self._outputs, self._loop.time()
         while True:
             await asyncio.sleep(_WATCH_INTERVAL.total_seconds())
+            # An FFmpeg whose output nobody takes, or that has only begun, is not measured.
+            self._follow_pace(measure=not self._delivering)
             if self._skip():
                 process.kill()
                 return
             idle = not self._ended and self.lag < HELD_BACK
             if self._outputs != seen or self._delivering or idle:
-                seen, since = self._outputs, loop.time()
-            elif loop.time() - since > self._stall_timeout.total_seconds():
+                seen, since = self._outputs, self._loop.time()
+            elif self._loop.time() - since > self._stall_timeout.total_seconds():
                 _log.warning("FFmpeg hangs", extra={"pid": process.pid})
                 process.kill()
                 return

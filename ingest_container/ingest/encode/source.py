@@ -6,7 +6,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 from bucketcast.errors import InvalidInput
-from ingest.feed import AudioCodec, CodecConfiguration, VideoCodec
+from ingest.feed import AudioCodec, CodecConfiguration, FeedItem, VideoCodec
 
 # A level 5.2 picture is at most 36,864 macroblocks (4096x2304): what 4K needs, and the most that is decoded.
 MAX_SOURCE_PIXELS = 36_864 * 256
@@ -86,6 +86,22 @@ class SourceFacts:
     video: VideoSource
     audio: AudioSource | None
     frame_rate: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A source that is understood: its facts, the session's *origin*, and the *items* to encode first.
+
+    *origin* is time 0 of the session on the sender's clock: the presentation time of the first keyframe, or the
+    end of a session that this one continues; decoding begins with an earlier keyframe then. *source_delay* is
+    for plan_encoding: with it the top rung is copied. *not_copied* says why it is not, where that was wanted.
+    """
+
+    source: SourceFacts
+    origin: timedelta
+    items: tuple[FeedItem, ...]
+    source_delay: int | None = None
+    not_copied: str | None = None
 
 
 class _Bits:

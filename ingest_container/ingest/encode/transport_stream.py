@@ -6,6 +6,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 from bucketcast.stream.identifiers import SegmentIndex
+from ingest.encode.ffmpeg import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE
 from ingest.encode.grid import SegmentGrid
 
 # The configuration's highest bitrate (60 Mb/s) for its longest segment (6 s), with the buffer's second and the
@@ -15,8 +16,10 @@ MAX_SEGMENT_BYTES = 64 * 2**20
 _PACKET_BYTES = 188
 _SYNC_BYTE = 0x47
 _UNIT_START = 0x40  # payload_unit_start_indicator, in the second byte
+_ADAPTATION_FIELD = 0x20  # the upper bit of adaptation_field_control, in the fourth
 _TICKS_PER_SECOND = 90_000  # ISO/IEC 13818-1, 2.4.3.7: PTS and DTS
 _TIMESTAMP_WRAP = 2**33
+_SOUND_TICKS = AUDIO_FRAME_SAMPLES * _TICKS_PER_SECOND // AUDIO_SAMPLE_RATE
 # FFmpeg's, which it states in the program map table.
 _VIDEO_PID, _AUDIO_PID = 0x100, 0x101
 # Association, service description, and FFmpeg's program map.
@@ -46,21 +49,31 @@ class SegmentCutter:
     frame of sound belongs to the segment in which it lies by decode time; what lies before the first keyframe,
     or before the session's beginning, is dropped, so that the encoder before and its replacement share every
     frame out between them.
+
+    A segment is yielded when the next one begins, or, if *prompt*, with its own last picture, provided that its
+    sound is there: the same segment, but sooner. Only of the session's last segment, where that is a full one,
+    the sound that goes with its last pictures could still follow: hence `expect_end`.
     """
 
-    def __init__(self, grid: SegmentGrid, *, first: SegmentIndex, clock_start: timedelta) -> None:
+    def __init__(
+        self, grid: SegmentGrid, *, first: SegmentIndex, clock_start: timedelta, prompt: bool = False
+    ) -> None:
         self._grid = grid
         self._first = grid.first_frame(first)
         self._frames_per_tick = (grid.frame_rate / _TICKS_PER_SECOND).as_integer_ratio()
         self._clock_start = _ticks(clock_start)
+        self._prompt = prompt
         self._time = self._clock_start + _ticks(grid.start(first))
         self._pending = b""
+        self._tables = bytearray()  # that may belong to a keyframe
         self._segment = bytearray()
-        self._tables_at: int | None = None
+        self._ahead: list[tuple[int, bytearray]] = []  # sound of segments to come, by time
+        self._unit: bytearray | None = None  # what takes the rest of the unit at hand
+        self._kept_bytes = 0
         self._index: SegmentIndex | None = None
-        self._frames = range(0)  # of the segment
-        self._first_decode_time = 0
-        self._audio_admitted = False
+        self._frames = range(0)  # of the segment that is open
+        self._missing: set[int] = set()
+        self._sound_start = self._sound_end = self._sound_reaches = 0
         self._last_frame = self._first - 1
 
     @property
@@ -85,89 +98,136 @@ class SegmentCutter:
         for offset in range(0, whole, _PACKET_BYTES):
             if data[offset] != _SYNC_BYTE:
                 raise InvalidTransportStream("a packet does not start with the sync byte")
-            # Within a unit there is nothing to decide, once all sound is admitted.
-            if self._audio_admitted and not data[offset + 1] & _UNIT_START:
+            # FFmpeg writes one unit after the other: there is nothing to decide within one.
+            starts_unit = data[offset + 1] & _UNIT_START
+            if not starts_unit and not data[offset + 3] & _ADAPTATION_FIELD:
                 continue
             self._keep(data[kept:offset])
             kept = offset + _PACKET_BYTES
-            segment = self._take(data[offset:kept])
-            if segment is not None:
-                yield segment
+            packet = data[offset:kept]
+            if starts_unit:
+                # So the unit before has ended, also if it filled its last packet.
+                yield from self._close_complete()
+                yield from self._begin_unit(packet)
+            self._keep(packet)
+            if _ends_unit(packet):
+                yield from self._close_complete()
         self._keep(data[kept:whole])
+
+    def expect_end(self) -> None:
+        """Keep the segment at hand until the next one begins, or `finish`: the feed has ended."""
+        self._prompt = False
 
     def finish(self) -> MediaSegment | None:
         """Return the last segment, with its true duration; None if there is none."""
-        if self._index is None:
+        if not self._frames:
             return None
-        end = self._grid.time_of_frame(self._last_frame + 1)
-        return self._segment_until(len(self._segment), end)
-
-    def _take(self, packet: bytes) -> MediaSegment | None:
-        pid = (packet[1] & 0x1F) << 8 | packet[2]
-        starts_unit = bool(packet[1] & _UNIT_START)
-        segment = None
-        if pid in _TABLE_PIDS:
-            if self._tables_at is None:
-                self._tables_at = len(self._segment)
-        else:
-            if starts_unit and pid == _VIDEO_PID:
-                segment = self._begin_picture(packet)
-            elif pid == _AUDIO_PID and not self._admit_audio(packet, starts_unit=starts_unit):
-                return None
-            self._tables_at = None
-        self._keep(packet)
-        return segment
+        for _, sound in self._ahead:
+            self._segment += sound
+        return self._close(self._grid.time_of_frame(self._last_frame + 1))
 
     def _keep(self, packets: bytes) -> None:
-        self._segment += packets
-        if len(self._segment) > MAX_SEGMENT_BYTES:
+        if self._unit is None:
+            return
+        self._unit += packets
+        self._kept_bytes += len(packets)
+        if self._kept_bytes > MAX_SEGMENT_BYTES:
             raise InvalidTransportStream("a segment is larger than any legal one")
 
-    def _begin_picture(self, packet: bytes) -> MediaSegment | None:
+    def _begin_unit(self, packet: bytes) -> Iterator[MediaSegment]:
+        pid = (packet[1] & 0x1F) << 8 | packet[2]
+        if pid in _TABLE_PIDS:
+            self._unit = self._tables
+            return
+        if pid == _VIDEO_PID:
+            yield from self._begin_picture(packet)
+        elif pid == _AUDIO_PID:
+            self._unit = self._begin_sound(packet)
+        else:
+            raise InvalidTransportStream("a packet is of no table, picture or sound")
+        self._tables.clear()
+
+    def _begin_picture(self, packet: bytes) -> Iterator[MediaSegment]:
         presentation, decode = self._timestamps(packet)
         frame = self._frame_at(presentation - self._clock_start)
-        segment = None
         # 2.4.3.5: random_access_indicator, in the adaptation field.
-        keyframe = packet[3] & 0x20 and packet[4] and packet[5] & 0x40
-        if frame not in self._frames and (self._index is not None or frame >= self._first):
-            if not keyframe or self._tables_at is None:
-                raise InvalidTransportStream("a picture lies outside its segment")
-            segment = self._begin_segment(frame, self._tables_at)
-            if segment is None:
-                self._first_decode_time = decode
+        keyframe = packet[3] & _ADAPTATION_FIELD and packet[4] and packet[5] & 0x40
+        if self._index is None and frame < self._first:
+            self._unit = None
+        elif frame in self._frames:
+            self._segment += self._tables
+            self._unit = self._segment
+        elif keyframe and self._tables:
+            yield from self._begin_segment(frame, self._frame_at(presentation - decode))
+            self._unit = self._segment
+        else:
+            raise InvalidTransportStream("a picture lies outside its segment")
+        self._missing.discard(frame)
         self._last_frame = max(self._last_frame, frame)
-        return segment
 
     def _frame_at(self, ticks: int) -> int:
         """SegmentGrid.frame_at for *ticks*, in whole numbers: it is asked for every picture."""
         numerator, denominator = self._frames_per_tick
         return (2 * ticks * numerator + denominator) // (2 * denominator)
 
-    def _begin_segment(self, frame: int, cut: int) -> MediaSegment | None:
-        """Begin the segment of *frame*; return what lies before *cut*, if a segment ends there."""
+    def _begin_segment(self, frame: int, reordered: int) -> Iterator[MediaSegment]:
+        """Begin the segment of *frame*, which is decoded *reordered* frames before it is shown."""
         index = self._grid.index_of_frame(frame)
         if frame != self._grid.first_frame(index) or (self._index is not None and index <= self._index):
             raise InvalidTransportStream("a keyframe is not at the beginning of a segment")
-        self._frames = range(frame, self._grid.first_frame(SegmentIndex(index + 1)))
-        segment = None
-        if self._index is not None:
-            segment = self._segment_until(cut, self._grid.start(SegmentIndex(self._index + 1)))
-        del self._segment[:cut]
-        self._index = index
-        return segment
+        if self._frames:
+            assert self._index is not None
+            yield self._close(self._grid.start(SegmentIndex(self._index + 1)))
+        self._segment += self._tables
+        next_frame = self._grid.first_frame(SegmentIndex(index + 1))
+        if self._index is None:
+            self._sound_start = max(self._clock_start, self._ticks_of(frame - reordered))
+        self._sound_end = self._ticks_of(next_frame - reordered)
+        self._index, self._frames = index, range(frame, next_frame)
+        self._missing = set(self._frames)
+        self._take_sound()
 
-    def _segment_until(self, cut: int, end: timedelta) -> MediaSegment:
+    def _ticks_of(self, frame: int) -> int:
+        """The first tick at or after the time of *frame*: the same in every rung and for every encoder."""
+        numerator, denominator = self._frames_per_tick
+        return self._clock_start - -frame * denominator // numerator
+
+    def _take_sound(self) -> None:
+        """Take over the sound that came before the segment to which it belongs."""
+        for time, sound in self._ahead:
+            if self._sound_start <= time < self._sound_end:
+                self._segment += sound
+        self._ahead = [(time, sound) for time, sound in self._ahead if time >= self._sound_end]
+        self._count()
+
+    def _begin_sound(self, packet: bytes) -> bytearray | None:
+        """Return what takes the frame of sound that *packet* begins."""
+        time, _ = self._timestamps(packet)
+        self._sound_reaches = time + _SOUND_TICKS
+        if self._index is not None and time < self._sound_start:
+            return None
+        if self._frames and time < self._sound_end:
+            return self._segment
+        self._ahead.append((time, bytearray()))
+        return self._ahead[-1][1]
+
+    def _close_complete(self) -> Iterator[MediaSegment]:
+        """Close the segment if it is complete: no unit of it is unfinished, or still to come."""
+        if self._prompt and self._frames and not self._missing and self._sound_reaches >= self._sound_end:
+            assert self._index is not None
+            yield self._close(self._grid.start(SegmentIndex(self._index + 1)))
+
+    def _close(self, end: timedelta) -> MediaSegment:
         assert self._index is not None
         start = self._grid.start(self._index)
-        return MediaSegment(
-            index=self._index, start=start, duration=end - start, data=bytes(self._segment[:cut])
-        )
+        segment = MediaSegment(index=self._index, start=start, duration=end - start, data=bytes(self._segment))
+        self._segment.clear()
+        self._frames = range(0)
+        self._count()
+        return segment
 
-    def _admit_audio(self, packet: bytes, *, starts_unit: bool) -> bool:
-        if starts_unit and not self._audio_admitted and self._index is not None:
-            presentation, _ = self._timestamps(packet)
-            self._audio_admitted = presentation >= max(self._first_decode_time, self._clock_start)
-        return self._audio_admitted
+    def _count(self) -> None:
+        self._kept_bytes = len(self._segment) + sum(len(sound) for _, sound in self._ahead)
 
     def _timestamps(self, packet: bytes) -> tuple[int, int]:
         """The presentation and decode time of the unit that *packet* begins, unwrapped (2.4.3.7)."""
@@ -185,6 +245,16 @@ class SegmentCutter:
         half = _TIMESTAMP_WRAP // 2
         self._time += (timestamp - self._time + half) % _TIMESTAMP_WRAP - half
         return self._time
+
+
+def _ends_unit(packet: bytes) -> bool:
+    """Whether *packet* is stuffed: 2.4.3.5, a unit's last one is, unless the unit fills it exactly."""
+    if not packet[3] & _ADAPTATION_FIELD:
+        return False
+    length, flags = packet[4], packet[5]
+    clock_reference = 6 if flags & 0x10 else 0
+    # FFmpeg has the field for a flag, or a clock reference, or else for nothing but stuffing.
+    return not length or not flags or length > 1 + clock_reference
 
 
 def _timestamp(field: bytes) -> int:

@@ -4,6 +4,7 @@ Video File Format Specification, version 10 (Adobe), annex E.
 """
 
 from datetime import timedelta
+from struct import Struct
 
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track
 
@@ -23,6 +24,12 @@ _FILE_HEADER = b"FLV\x01\x05" + (9).to_bytes(4) + (0).to_bytes(4)  # sound and p
 _AAC = 0xAF
 _KEYFRAME_AVC, _INTER_FRAME_AVC = 0x17, 0x27  # E.4.3.1: frame type and codec 7
 _HEADER, _FRAME = 0, 1  # AVCPacketType and AACPacketType
+# E.4.1, read as two big-endian numbers: TagType over DataSize, Timestamp over TimestampExtended (its upper
+# eight bits, which come last); StreamID is always 0. Behind the body comes the size of all before it.
+_TAG_HEADER = Struct(">II3x")
+_TAG_HEADER_BYTES = _TAG_HEADER.size
+_PREVIOUS_TAG_SIZE = Struct(">I")
+_AAC_FRAME = bytes((_AAC, _FRAME))
 
 
 class UnwritableFrame(ValueError):
@@ -54,21 +61,20 @@ class FlvWriter:
         # A configuration has no time of its own; it applies to what follows it.
         time = self._last_milliseconds[item.track]
         if item.codec is AudioCodec.AAC:
-            return _tag(_AUDIO_TAG, time, bytes((_AAC, _HEADER)) + item.data)
-        return _tag(_VIDEO_TAG, time, bytes((_KEYFRAME_AVC, _HEADER, 0, 0, 0)) + item.data)
+            return _tag(_AUDIO_TAG, time, bytes((_AAC, _HEADER)), item.data)
+        return _tag(_VIDEO_TAG, time, bytes((_KEYFRAME_AVC, _HEADER, 0, 0, 0)), item.data)
 
     def _frame(self, item: EncodedFrame) -> bytes:
         decode = self._milliseconds(item.decode_time)
         self._last_milliseconds[item.track] = decode
         if item.track is Track.AUDIO:
-            return _tag(_AUDIO_TAG, decode, bytes((_AAC, _FRAME)) + item.data)
+            return _tag(_AUDIO_TAG, decode, _AAC_FRAME, item.data)
         kind = _KEYFRAME_AVC if item.keyframe else _INTER_FRAME_AVC
         composition = self._milliseconds(item.presentation_time) - decode
         if not -(2**23) <= composition < 2**23:
             raise UnwritableFrame("a picture is shown more than two hours from where it is decoded")
-        return _tag(
-            _VIDEO_TAG, decode, bytes((kind, _FRAME)) + composition.to_bytes(3, signed=True) + item.data
-        )
+        fields = bytes((kind, _FRAME)) + composition.to_bytes(3, signed=True)
+        return _tag(_VIDEO_TAG, decode, fields, item.data)
 
     def _milliseconds(self, time: timedelta) -> int:
         since = time - self._origin
@@ -77,20 +83,11 @@ class FlvWriter:
         return round(since / _MILLISECOND)
 
 
-def _tag(kind: int, milliseconds: int, body: bytes) -> bytes:
-    """E.4.1: the tag's header, its body, and its size once more, for readers that go backwards."""
-    size = len(body)
+def _tag(kind: int, milliseconds: int, fields: bytes, data: bytes) -> bytes:
+    """Return a tag whose body is *fields*, those of the codec's header, and *data*."""
+    size = len(fields) + len(data)
     if size > MAX_TAG_BYTES:
         raise UnwritableFrame("a frame is larger than 16 MiB")
-    low, high = milliseconds & 0xFFFFFF, milliseconds >> 24 & 0xFF
-    return b"".join(
-        (
-            bytes((kind,)),
-            size.to_bytes(3),
-            low.to_bytes(3),
-            bytes((high,)),  # TimestampExtended: the upper eight bits
-            b"\x00\x00\x00",  # StreamID, always 0
-            body,
-            (size + 11).to_bytes(4),
-        )
-    )
+    time = milliseconds & 0xFFFFFF
+    header = _TAG_HEADER.pack(kind << 24 | size, time << 8 | milliseconds >> 24)
+    return b"".join((header, fields, data, _PREVIOUS_TAG_SIZE.pack(_TAG_HEADER_BYTES + size)))

@@ -10,6 +10,9 @@ from ingest.feed.frames import EncodedFrame, Track
 
 # Players start at a keyframe and FFmpeg resumes at one: twice the two seconds that OBS is told to use.
 LONG_KEYFRAME_INTERVAL: Final = timedelta(seconds=4)
+# Sound that has come for so long without a picture: more than any sender's unevenness, and told before viewers
+# have played the pictures that they have in hand.
+NO_VIDEO_AFTER: Final = timedelta(seconds=2)
 # How far back the monitor looks: long enough to tell a burst from a slow uplink.
 WINDOW: Final = timedelta(seconds=10)
 # As many frames as the window holds at 240 a second; the bound is against a flood whose times stand still.
@@ -31,11 +34,18 @@ class InputMonitor:
         self._frames: deque[tuple[float, timedelta]] = deque(maxlen=MAX_FRAMES)
         self._keyframe_at: timedelta | None = None
         self._keyframe_interval = timedelta(0)
+        self._sound_alone: tuple[timedelta, timedelta] | None = None  # since the last picture: from, until
 
     def observe(self, frame: EncodedFrame, *, arrived: float) -> None:
         """Take note of *frame*."""
-        if frame.track is not Track.VIDEO:
-            return
+        if frame.track is Track.VIDEO:
+            self._sound_alone = None
+            self._observe_picture(frame, arrived=arrived)
+        else:
+            begin, _ = self._sound_alone or (frame.decode_time, frame.decode_time)
+            self._sound_alone = begin, frame.decode_time
+
+    def _observe_picture(self, frame: EncodedFrame, *, arrived: float) -> None:
         time = frame.decode_time
         since = timedelta(0) if self._keyframe_at is None else time - self._keyframe_at
         if frame.keyframe:
@@ -51,11 +61,17 @@ class InputMonitor:
         """What is wrong now."""
         found = (
             (InputFault.NO_AUDIO, not self._has_audio),
+            (InputFault.NO_VIDEO, self._lacks_pictures()),
             (InputFault.LONG_KEYFRAME_INTERVAL, self._keyframe_interval > LONG_KEYFRAME_INTERVAL),
             (InputFault.VARIABLE_FRAME_RATE, self._is_uneven()),
             (InputFault.SLOWER_THAN_REAL_TIME, self._is_slow()),
         )
         return tuple(fault for fault, present in found if present)
+
+    def _lacks_pictures(self) -> bool:
+        # How long sound goes on, not how far it is ahead: some senders' tracks do not begin at the same time.
+        begin, until = self._sound_alone or (timedelta(0), timedelta(0))
+        return until - begin > NO_VIDEO_AFTER
 
     def _is_slow(self) -> bool:
         if len(self._frames) < 2:

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 from flask import Request, Response
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder
 
 from bucketcast import http_api
 from bucketcast.errors import BucketcastError, InvalidRecord, TooManyWrites, Unavailable
-from bucketcast.http_api import MAX_SESSION_REQUEST_BYTES, PROBLEM
+from bucketcast.http_api import MAX_REQUEST_BYTES, PROBLEM
 from bucketcast.records import JSON, encode_record
+from bucketcast.stream.configuration import MAX_RUNGS
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.stream_request import MAX_REQUEST_BYTES
+from bucketcast.stream.identifiers import EncoderId, RungName
 from fakes import FakeStreamDocuments
 from stream_world import SLOTS, A, B, World, claim_request, uploaded
 
@@ -62,6 +63,14 @@ def test_a_stream_is_made_and_its_key_shown() -> None:
     assert created["stream_key"].startswith("new_")
 
 
+def test_the_answer_to_a_new_stream_says_where_it_is() -> None:
+    """RFC 9110, 10.2.2."""
+    world = World()
+    location = api(world, "POST", "/v1/streams", b'{"id": "new"}').headers["Location"]
+    assert location == "/v1/streams/new"
+    assert json.loads(api(world, "GET", location).data)["id"] == "new"
+
+
 def test_streams_are_listed_and_shown_without_their_keys() -> None:
     world = on_air()
     listed, shown = api(world, "GET", "/v1/streams"), api(world, "GET", "/v1/streams/demo/")
@@ -71,8 +80,59 @@ def test_streams_are_listed_and_shown_without_their_keys() -> None:
     assert b"key" not in shown.data
 
 
-def test_the_version_may_be_left_to_the_functions_address() -> None:
-    assert api(World(), "GET", "/streams/demo").status_code == 200
+@pytest.mark.parametrize("path", ["/v1/streams", "/v1/streams/demo"])
+def test_head_is_answered_like_get_without_the_body(path: str) -> None:
+    world = on_air()
+    get = request("GET", path, headers=AUTHORIZED)
+    head = request("HEAD", path, headers=AUTHORIZED)
+    answers = [
+        Client(http_api.streams(asked, world.streams, world.publisher, TOKEN)).open(asked.environ)
+        for asked in (get, head)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].headers == answers[1].headers
+    assert int(answers[1].headers["Content-Length"]) == len(answers[0].data)
+    assert answers[1].data == b""
+
+
+@pytest.mark.parametrize(
+    ("methods", "path", "allow"),
+    [
+        (("PUT", "DELETE", "OPTIONS"), "/v1/streams", "GET, POST, HEAD"),
+        (("POST", "DELETE"), "/v1/streams/demo", "GET, HEAD"),
+        (("GET", "HEAD", "DELETE"), "/v1/streams/demo/end", "POST"),
+    ],
+)
+def test_a_method_that_is_not_for_an_address_is_told_those_that_are(
+    methods: tuple[str, ...], path: str, allow: str
+) -> None:
+    """RFC 9110, 15.5.6: the answer MUST have the Allow field."""
+    for method in methods:
+        response = api(World(), method, path)
+        assert (problem(response)["status"], response.headers["Allow"]) == (405, allow)
+
+
+@pytest.mark.parametrize("path", ["/claim", "/renew", "/renew/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_encoders_only_post(method: str, path: str) -> None:
+    response = sessions(World(), method, path)
+    assert (problem(response)["status"], response.headers["Allow"]) == (405, "POST")
+
+
+def test_the_largest_requests_are_far_below_the_bound() -> None:
+    names = [RungName(f"{1080 - 2 * step}p") for step in range(MAX_RUNGS)]
+    claim = encode_record(claim_request(EncoderId("e" * 63), names))
+    stream = {
+        "id": "s" * 63,
+        "rungs": [{"name": name, "video_kbps": 60_000} for name in names],
+        "audio_kbps": 320,
+        "segment_seconds": 5.5,
+        "reconnect_window_seconds": 1800,
+        "preset": "superfast",
+        "pass_through": False,
+    }
+    for body in (claim, json.dumps(stream, indent=4).encode()):
+        assert len(body) < 2000 < MAX_REQUEST_BYTES
 
 
 def test_an_end_is_published_before_it_is_answered() -> None:
@@ -123,7 +183,8 @@ def test_nothing_is_answered_without_the_admin_token(headers: dict[str, str], me
     """Not even whether there is something at an address."""
     response = api(World(), method, path, b'{"id": "new"}', headers)
     assert problem(response)["title"] == "Unauthorized"
-    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="bucketcast"'
     assert TOKEN.encode() not in response.data
 
 
@@ -138,7 +199,8 @@ def test_the_schemes_name_is_read_in_any_case() -> None:
         ("POST", "/v1/streams", b'{"id": "\xff"}', 400),
         ("POST", "/v1/streams", b'{"id": "Not an id"}', 400),
         ("POST", "/v1/streams", b'{"id": "new", "segment_seconds": 9}', 400),
-        ("POST", "/v1/streams", b"x" * (MAX_REQUEST_BYTES + 1), 400),
+        ("POST", "/v1/streams", b" " * MAX_REQUEST_BYTES, 400),
+        ("POST", "/v1/streams", b" " * (MAX_REQUEST_BYTES + 1), 413),
         ("POST", "/v1/streams", b'{"id": "demo"}', 409),
         ("GET", "/v1/streams/Not-an-id", b"", 400),
         ("GET", "/v1/streams/unknown", b"", 404),
@@ -148,7 +210,12 @@ def test_the_schemes_name_is_read_in_any_case() -> None:
         ("POST", "/v1/streams/demo", b"", 405),
         ("GET", "/v1/streams/demo/end", b"", 405),
         ("GET", "/v1/streams/demo/start", b"", 404),
+        ("GET", "/v1/streams/demo/end/now", b"", 404),
+        ("GET", "/v1", b"", 404),
         ("GET", "/v2/streams", b"", 404),
+        ("GET", "/streams", b"", 404),
+        ("GET", "/streams/demo", b"", 404),
+        ("POST", "/streams", b'{"id": "new"}', 404),
         ("GET", "/", b"", 404),
     ],
 )
@@ -197,7 +264,7 @@ def test_an_encoder_claims_and_renews() -> None:
     world = World()
     claimed = sessions(world, "POST", "/claim", encode_record(claim_request(A)))
     assert (claimed.status_code, json.loads(claimed.data)["session"]) == (200, 1)
-    renewed = sessions(world, "POST", "/some/prefix/renew/", RENEWAL)
+    renewed = sessions(world, "POST", "/renew/", RENEWAL)
     assert (renewed.status_code, json.loads(renewed.data)) == (200, {"holds": "on"})
 
 
@@ -207,7 +274,7 @@ def test_an_encoder_claims_and_renews() -> None:
         ("POST", "/claim", b"", 400),
         ("POST", "/claim", b'{"stream": "demo"}', 400),
         ("POST", "/claim", b"\xff", 400),
-        ("POST", "/claim", b" " * (MAX_SESSION_REQUEST_BYTES + 1), 400),
+        ("POST", "/claim", b" " * (MAX_REQUEST_BYTES + 1), 413),
         ("POST", "/claim", encode_record(claim_request(B)), 409),
         ("POST", "/claim", encode_record(claim_request(B)).replace(b'"demo"', b'"other"'), 404),
         ("POST", "/claim", encode_record(claim_request(B)).replace(b'"demo"', b'"../x"'), 400),
@@ -217,7 +284,8 @@ def test_an_encoder_claims_and_renews() -> None:
         ("POST", "/renew", RENEWAL.replace(b"demo", b"a/b"), 400),
         ("POST", "/renew", RENEWAL.replace(b"demo", b"other"), 404),
         ("POST", "/renew", RENEWAL.replace(b'"a"', b'"A"'), 400),
-        ("GET", "/claim", b"", 404),
+        ("GET", "/claim", b"", 405),
+        ("POST", "/v1/claim", encode_record(claim_request(B)), 404),
         ("POST", "/", b"", 404),
     ],
 )

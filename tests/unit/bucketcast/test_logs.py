@@ -14,7 +14,7 @@ def lines() -> Iterator[io.StringIO]:
     """What configure_logging sends to; afterwards logging is as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    packages = {name: logging.getLogger(name).level for name in ("bucketcast", "ingest", "local_cloud")}
+    packages = {name: logging.getLogger(name).level for name in ("bucketcast", "ingest")}
     stream = io.StringIO()
     configure_logging(stream=stream)
     yield stream
@@ -56,7 +56,7 @@ def test_others_are_heard_from_warnings_on(lines: io.StringIO) -> None:
 
 def test_without_a_stream_records_go_to_stderr(lines: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
-    logging.getLogger("local_cloud").info("here")
+    logging.getLogger("ingest").info("here")
     captured = capsys.readouterr()
     assert json.loads(captured.err)["message"] == "here"
     assert captured.out == ""

@@ -36,5 +36,23 @@ def test_a_token_that_can_be_guessed_is_refused_and_not_repeated() -> None:
     assert "0123456789abcde" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        "0123456789abcdef\n",
+        " 0123456789abcdef",
+        "0123456789abcdef\t",
+        "0123456789\x00abcdef",
+        "0123456789abcd\xe9\xe8",
+        "0123456789abcdef\u2019",
+    ],
+)
+def test_a_token_that_no_header_carries_unaltered_is_refused_and_not_repeated(token: str) -> None:
+    """A line feed at its end is how a secret is lost that was made with an editor."""
+    with pytest.raises(InvalidSettings, match="printable ASCII") as refused:
+        read_settings(COMPLETE | {"BUCKETCAST_ADMIN_TOKEN": token})
+    assert "0123456789" not in str(refused.value)
+
+
 def test_the_token_shows_in_no_representation() -> None:
     assert COMPLETE["BUCKETCAST_ADMIN_TOKEN"] not in repr(read_settings(COMPLETE))

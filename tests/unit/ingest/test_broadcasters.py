@@ -167,7 +167,7 @@ async def test_who_closed_leaves_the_place_free() -> None:
     await first.close(CloseReason.DISCONNECTED)
     second, _ = await one.authorize()
     await second.close(CloseReason.DISCONNECTED)
-    assert one.count("sessions_ended_total", reason="disconnected") == 2
+    assert one.count("connections_closed_total", reason="disconnected") == 2
     assert one.sessions == 0
 
 

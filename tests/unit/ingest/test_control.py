@@ -1,6 +1,9 @@
 """What the functions answer becomes a value, or an error of ours."""
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -29,7 +32,8 @@ FACTS = ObjectFacts(
 
 
 def control(function: FakeFunction) -> Control:
-    return Control(publish=function, sessions=function, ingest_bucket="ingest", executor=InlineExecutor())
+    inline = InlineExecutor()
+    return Control(publish=function, sessions=function, ingest_bucket="ingest", wakes=inline, leases=inline)
 
 
 def answering(status: int, body: bytes = b"") -> FakeFunction:
@@ -117,6 +121,29 @@ async def test_a_wake_up_is_the_event_of_the_timeline() -> None:
 async def test_a_wake_up_that_was_not_taken_is_unavailable(status: int) -> None:
     with pytest.raises(Unavailable, match=str(status)):
         await control(answering(status)).wake(FACTS)
+
+
+async def test_a_publisher_that_hangs_keeps_no_lease_from_being_renewed() -> None:
+    """A bug: eight slow wake-ups took all threads, and three seconds later anybody could take over."""
+    let_go = Event()
+
+    def answer(path: str, _body: bytes) -> Answer:
+        if path == "/renew":
+            return Answer(status=200, body=b'{"holds": "on"}')
+        let_go.wait()
+        return Answer(status=204, body=b"")
+
+    function = FakeFunction(answer)
+    with ThreadPoolExecutor(1) as wakes, ThreadPoolExecutor(1) as leases:
+        one = Control(publish=function, sessions=function, ingest_bucket="ingest", wakes=wakes, leases=leases)
+        waking = [asyncio.create_task(one.wake(FACTS)) for _ in range(3)]
+        try:
+            async with asyncio.timeout(10):
+                assert (await one.renew(RENEWAL)).holds == "on"
+            assert not any(task.done() for task in waking)
+        finally:
+            let_go.set()
+        await asyncio.gather(*waking)
 
 
 async def test_a_function_that_does_not_answer_is_unavailable() -> None:

@@ -1,5 +1,7 @@
 """What the ingest counts, under which names."""
 
+import re
+
 from prometheus_client import CollectorRegistry
 
 from ingest.metrics import Metrics, StreamMetrics
@@ -48,7 +50,22 @@ def test_a_later_session_of_a_stream_counts_on_and_from_zero_for_itself() -> Non
 def test_the_speed_of_a_session_that_is_over_is_not_shown() -> None:
     registry, metrics = metrics_of("demo")
     metrics.follow(restarts=0, speed=1.5)
-    assert registry.get_sample_value("bucketcast_ffmpeg_speed", {"stream": "demo"}) == 1.5
+    assert registry.get_sample_value("bucketcast_ffmpeg_speed_ratio", {"stream": "demo"}) == 1.5
     metrics.forget()
     metrics.forget()
-    assert registry.get_sample_value("bucketcast_ffmpeg_speed", {"stream": "demo"}) is None
+    assert registry.get_sample_value("bucketcast_ffmpeg_speed_ratio", {"stream": "demo"}) is None
+
+
+def test_names_and_units_are_as_prometheus_has_them() -> None:
+    """Base units, `_total` for what only grows, and a help text: https://prometheus.io/docs/practices/naming."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    families = list(registry.collect())
+    assert families
+    for family in families:
+        assert re.fullmatch(r"bucketcast(_[a-z]+)+", family.name)
+        assert family.documentation
+        assert not re.search(r"_(ms|milliseconds|minutes|percent|total|count|sum|bucket)$", family.name)
+        if family.type == "histogram":
+            assert family.name.endswith("_seconds")
+        assert family.type in {"counter", "gauge", "histogram"}  # a counter's samples end in _total

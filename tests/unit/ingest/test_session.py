@@ -4,18 +4,21 @@ import asyncio
 import json
 import stat
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from bucketcast.gcp.functions import Answer
+from bucketcast.objects import NewObject
 from bucketcast.records import decode_record
 from bucketcast.stream.claim import Renewal
 from fakes import Fate, SlowExecutor
 from ingest import session
-from ingest.broadcasters import UNPUBLISHED, Broadcaster
+from ingest.broadcasters import UNPUBLISHED, Broadcaster, RtmpBroadcasters
 from ingest.encode import find_ffmpeg
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, VideoCodec
 from ingest.protocols.rtmp import CloseReason, PublishRefused
@@ -264,3 +267,32 @@ async def test_an_upload_that_cannot_be_done_is_not_waited_for_for_ever(
     await asyncio.sleep(0)
     assert others() == set()
     assert world.count("segments_retried_total", stream=STREAM) > 0
+
+
+async def test_uploads_that_hang_do_not_keep_the_timeline_from_saying_that_media_comes(
+    clip: list[FeedItem],
+) -> None:
+    """A bug: they took all threads, and the broadcast was taken for interrupted while its media came."""
+    let_go = Event()
+    world = IngestWorld(FFMPEG)
+
+    def fate(new: NewObject) -> Fate:
+        if not new.name.endswith("0000000000.ts"):
+            let_go.wait(SOON)
+        return Fate.DONE
+
+    world.media.fate = fate
+    with ThreadPoolExecutor(1) as uploads, ThreadPoolExecutor(1) as timelines:
+        surroundings = replace(world.surroundings, executor=uploads, timelines=timelines)
+        world.broadcasters = RtmpBroadcasters(surroundings)
+        broadcaster, _ = await began(world, clip)
+        try:
+            await until(lambda: any(timeline.segments for timeline in world.timelines))
+            first = world.timelines[0]
+            await broadcaster.receive(clip[-1])
+            await until(lambda: world.timelines[0].media_at > first.media_at)
+            assert world.timelines[0].segments == first.segments
+        finally:
+            let_go.set()
+        await broadcaster.close(CloseReason.UNPUBLISHED)
+    assert len(world.timelines[0].segments) == 3

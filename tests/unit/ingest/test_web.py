@@ -14,9 +14,9 @@ from local_cloud.connections import WebServer, listen
 # Dashboards and alerts are made with these.
 NAMES = {
     "bucketcast_sessions",
-    "bucketcast_sessions_ended_total",
+    "bucketcast_connections_closed_total",
     "bucketcast_publish_refused_total",
-    "bucketcast_ffmpeg_speed",
+    "bucketcast_ffmpeg_speed_ratio",
     "bucketcast_ffmpeg_restarts_total",
     "bucketcast_segments_uploaded_total",
     "bucketcast_segments_retried_total",
@@ -30,7 +30,7 @@ NAMES = {
 async def url() -> AsyncIterator[str]:
     """The address of an ingest that has had a session."""
     metrics = Metrics(CollectorRegistry())
-    metrics.sessions_ended.labels("unpublished").inc()
+    metrics.connections_closed.labels("unpublished").inc()
     metrics.refused.labels("key").inc()
     session = StreamMetrics(metrics, "demo")
     session.uploaded(seconds=0.1)

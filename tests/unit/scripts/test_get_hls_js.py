@@ -93,22 +93,50 @@ def test_a_file_is_present_only_when_it_is_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in file.parent.iterdir()] == ["hls.min.js"]
 
 
-def test_without_npm_it_says_so_in_one_line_and_exits_3(tmp_path: Path) -> None:
-    # A copy, so that the real cache plays no part, and a PATH on which there is nothing.
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A copy, so that the real cache plays no part, in a folder that is the whole PATH."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "functions/player").mkdir(parents=True)
-    copy = tmp_path / "scripts/get_hls_js"
-    copy.write_bytes(SCRIPT.read_bytes())
+    (tmp_path / "scripts/get_hls_js").write_bytes(SCRIPT.read_bytes())
     facts = "functions/player/hls.json"
     (tmp_path / facts).write_bytes((SCRIPT.parent.parent / facts).read_bytes())
-    done = subprocess.run(
-        [sys.executable, copy],
-        env={**os.environ, "PATH": str(tmp_path)},
+    return tmp_path
+
+
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, folder / "scripts/get_hls_js"],
+        env={**os.environ, "PATH": str(folder)},
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    assert done.returncode == 3
-    assert done.stdout == ""
+
+
+def test_without_npm_it_says_so_in_one_line_and_exits_3(alone: Path) -> None:
+    done = run(alone)
+    assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.splitlines() == ["get_hls_js: npm is not installed: the page takes hls.js from its CDN"]
+
+
+def test_an_npm_that_fails_is_quoted_and_not_called_missing(alone: Path) -> None:
+    npm = alone / "npm"
+    npm.write_text("#!/bin/sh\necho 'npm error code ENOTFOUND\nnpm error network' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    done = run(alone)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "get_hls_js: npm pack failed: npm error code ENOTFOUND: the page takes hls.js from its CDN"
+    ]
+
+
+def test_an_npm_that_cannot_be_started_is_one_line_too(alone: Path) -> None:
+    npm = alone / "npm"
+    npm.write_text("#!/nonexistent/node\n")
+    npm.chmod(0o755)
+    done = run(alone)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("get_hls_js: [Errno 2] ")

@@ -115,15 +115,13 @@ class ChunkReader:
         Raises:
             ProtocolError: the bytes are not a chunk stream, or break the limits; all further ones do too.
         """
-        while self._stream is not None or self._read_header():
-            assert self._stream is not None
-            if not self._read_payload(self._stream):
-                return None
-            message = self._end_chunk()
+        while (stream := self._stream or self._read_header()) is not None:
+            message = self._read_payload(stream)
             if message is None:
-                self._read_whole_chunks()
-                continue
-            if message.type_id == MessageType.SET_CHUNK_SIZE:
+                if self._missing:
+                    return None
+                self._read_whole_chunks(stream)
+            elif message.type_id == MessageType.SET_CHUNK_SIZE:
                 self._set_chunk_size(message.body)
             elif message.type_id == MessageType.ABORT:
                 self._abort(message.body)
@@ -131,20 +129,20 @@ class ChunkReader:
                 return message
         return None
 
-    def _read_header(self) -> bool:
-        """Read one chunk's header, or return False and read nothing when it has not come whole."""
+    def _read_header(self) -> _ChunkStream | None:
+        """Read one chunk's header and return its stream, or read nothing when it has not come whole."""
         data, position = self._data, self._position
         if position == len(data):
-            return False
+            return None
         chunk_type = data[position] >> 6
         parsed = _basic_header(data, position)
         if parsed is None:
-            return False
+            return None
         chunk_stream_id, position = parsed
         stream = self._streams.get(chunk_stream_id) or self._open(chunk_stream_id, chunk_type)
         end = position + _MESSAGE_HEADER_BYTES[chunk_type]
         if end > len(data):
-            return False
+            return None
         if chunk_type == 3:
             return self._read_type_3(stream, end)
         if stream.body is not None:
@@ -155,7 +153,7 @@ class ChunkReader:
             field = data[end : end + 4]
             end += 4
             if end > len(data):
-                return False
+                return None
         stream.extended = field if extended else None
         if chunk_type < 2:
             stream.length = int.from_bytes(data[position + 3 : position + 6], "big")
@@ -164,10 +162,9 @@ class ChunkReader:
         stream.tell_time(int.from_bytes(field, "big"), absolute=chunk_type == 0)
         if chunk_type == 0:
             stream.stream_id = int.from_bytes(data[position + 7 : position + 11], "little")
-        self._begin_chunk(stream, end)
-        return True
+        return self._begin_chunk(stream, end)
 
-    def _read_type_3(self, stream: _ChunkStream, position: int) -> bool:
+    def _read_type_3(self, stream: _ChunkStream, position: int) -> _ChunkStream | None:
         """Go on with a message, or begin one with the last one's header and delta (5.3.1.2.4)."""
         if stream.extended is not None:
             # FFmpeg and OBS repeat the extended timestamp in these chunks, as 5.3.1.3 says; senders that go
@@ -176,12 +173,11 @@ class ChunkReader:
             if field == stream.extended:
                 position += 4
             elif len(field) < 4 and stream.extended.startswith(field):
-                return False
+                return None
         if stream.body is None:
             self._begin_message(stream)
             stream.tell_time(stream.delta, absolute=False)
-        self._begin_chunk(stream, position)
-        return True
+        return self._begin_chunk(stream, position)
 
     def _open(self, chunk_stream_id: int, chunk_type: int) -> _ChunkStream:
         # librtmp opens the control stream with a header of type 1: what it leaves out is zero.
@@ -208,42 +204,36 @@ class ChunkReader:
             raise ProtocolError("Too many messages are interleaved.")
         stream.body = bytearray()
 
-    def _begin_chunk(self, stream: _ChunkStream, position: int) -> None:
+    def _begin_chunk(self, stream: _ChunkStream, position: int) -> _ChunkStream:
         self._stream = stream
         assert stream.body is not None
         self._missing = min(stream.length - len(stream.body), self._chunk_bytes)
         self._position = position
+        return stream
 
-    def _read_payload(self, stream: _ChunkStream) -> bool:
-        """Read what has come of the chunk's payload; return whether that was all."""
+    def _read_payload(self, stream: _ChunkStream) -> Message | None:
+        """Read what has come of the chunk's payload; return the message, if that was its last octet."""
         payload = self._data[self._position : self._position + self._missing]
         self._position += len(payload)
         self._missing -= len(payload)
-        assert stream.body is not None
-        stream.body += payload
-        return self._missing == 0
-
-    def _end_chunk(self) -> Message | None:
-        """Return the message if this chunk was its last."""
-        stream = self._stream
-        assert stream is not None
-        assert stream.body is not None
-        if len(stream.body) < stream.length:
+        body = stream.body
+        assert body is not None
+        body += payload
+        if self._missing:
             return None
         self._stream = None
-        message = Message(
-            type_id=stream.type_id, stream_id=stream.stream_id, timestamp=stream.timestamp, body=stream.body
-        )
+        if len(body) < stream.length:
+            return None
         self._discard(stream)
-        return message
+        return Message(
+            type_id=stream.type_id, stream_id=stream.stream_id, timestamp=stream.timestamp, body=body
+        )
 
-    def _read_whole_chunks(self) -> None:
+    def _read_whole_chunks(self, stream: _ChunkStream) -> None:
         """Read the chunks that go on with the same message and have come whole.
 
         All of it could be left to `_read_header`; librtmp cuts a stream of 6 Mb/s into 6,000 chunks a second.
         """
-        stream, self._stream = self._stream, None
-        assert stream is not None
         body = stream.body
         assert body is not None
         if stream.extended is not None:

@@ -8,7 +8,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final, NoReturn
-from urllib.parse import urlsplit
 
 from ingest.feed.frames import FeedItem
 from ingest.protocols.rtmp import messages
@@ -43,8 +42,6 @@ _CONTROL_CHUNK_STREAM: Final = 2
 _COMMAND_CHUNK_STREAM: Final = 3
 _MESSAGE_STREAM: Final = 1
 """The only message stream: a connection publishes once."""
-_TC_URL_CHARACTERS: Final = 256
-"""Longer than any host's name; for logs."""
 
 
 class Stage(StrEnum):
@@ -65,9 +62,7 @@ _CONNECTED_OR_PUBLISHING: Final = frozenset({Stage.CONNECTED, Stage.PUBLISHING})
 class PublishRequested:
     """The publisher asks to publish; nothing more is read until that was accepted or refused."""
 
-    app: str
     stream_key: StreamKey
-    tc_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +90,6 @@ class ServerConnection:
         self._acknowledged_bytes = 0
         self._peer_window: int | None = None
         self._announced_window = _WINDOW_BYTES
-        self._tc_url = ""
 
     def receive_data(self, data: bytes) -> None:
         """Take *data* in.
@@ -156,12 +150,12 @@ class ServerConnection:
             messages.user_control(UserControlType.STREAM_BEGIN, _MESSAGE_STREAM.to_bytes(4, "big")),
             chunk_stream_id=_CONTROL_CHUNK_STREAM,
         )
-        self._send_status("NetStream.Publish.Start", "Publishing has started.", level="status")
+        self._send_status("NetStream.Publish.Start", "Publishing has started.")
 
     def close(self, code: str, description: str) -> None:
         """End the connection with the status *code*, if the peer has come so far that it understands it."""
         if self.stage not in (Stage.HANDSHAKE, Stage.CONNECTING, Stage.CLOSED):
-            self._send_status(code, description, level="error")
+            self._send_status(code, description)
         self.stage = Stage.CLOSED
 
     def fail(self, description: str) -> None:
@@ -227,7 +221,7 @@ class ServerConnection:
         match values:
             case ["@setDataFrame", "onMetaData", dict(properties), *_] | ["onMetaData", dict(properties), *_]:
                 self._require_publishing()
-                return read_metadata(properties, max_characters=self._limits.metadata_characters)
+                return read_metadata(properties)
             case _:
                 return None
 
@@ -248,7 +242,6 @@ class ServerConnection:
         app = _application(properties.get("app"))
         if app != APPLICATION:
             self._refuse_connect(command, f"The address is rtmp://host/{APPLICATION}/, then the stream key.")
-        self._tc_url = _without_secrets(properties.get("tcUrl"))
         for message in (
             messages.window_acknowledgement_size(_WINDOW_BYTES),
             messages.set_peer_bandwidth(_WINDOW_BYTES, PeerBandwidthLimit.DYNAMIC),
@@ -302,13 +295,13 @@ class ServerConnection:
         if not key or len(key) > self._limits.stream_key_characters:
             self._refuse("NetStream.Publish.BadName", "The stream key is missing or too long.")
         self.stage = Stage.AUTHORIZING
-        return PublishRequested(app=APPLICATION, stream_key=StreamKey(key), tc_url=self._tc_url)
+        return PublishRequested(stream_key=StreamKey(key))
 
     def _play(self, _command: Command) -> None:
         self._refuse("NetStream.Play.Failed", "Nothing can be played here: this server takes publishers.")
 
     def _unpublish(self, _command: Command) -> Unpublished:
-        self._send_status("NetStream.Unpublish.Success", "Publishing has ended.", level="status")
+        self._send_status("NetStream.Unpublish.Success", "Publishing has ended.")
         self.stage = Stage.CLOSED
         return Unpublished()
 
@@ -319,8 +312,8 @@ class ServerConnection:
     def _answer(self, command: Command, *values: Value, name: str = "_result") -> None:
         self._send(messages.command(name, command.transaction, *values), chunk_stream_id=_COMMAND_CHUNK_STREAM)
 
-    def _send_status(self, code: str, description: str, *, level: str) -> None:
-        information: dict[str, Value] = {"level": level, "code": code, "description": description}
+    def _send_status(self, code: str, description: str) -> None:
+        information: dict[str, Value] = {"level": _level(code), "code": code, "description": description}
         stream_id = _MESSAGE_STREAM if code.startswith("NetStream.") else 0
         self._send(
             messages.command("onStatus", 0, None, information, stream_id=stream_id),
@@ -361,11 +354,6 @@ def _application(value: Value) -> str | None:
     return value.partition("?")[0].strip("/") if isinstance(value, str) else None
 
 
-def _without_secrets(value: Value) -> str:
-    """Return scheme, host and application of a tcUrl: some clients put the key or a password into it."""
-    try:
-        parts = urlsplit(value if isinstance(value, str) else "")
-    except ValueError:
-        return ""
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}/{APPLICATION}"[:_TC_URL_CHARACTERS] if parts.scheme and host else ""
+def _level(code: str) -> str:
+    """Return whether *code* says that all is well; encoders show an error to their user."""
+    return "status" if code.endswith((".Success", ".Start")) else "error"

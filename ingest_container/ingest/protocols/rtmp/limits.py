@@ -71,9 +71,6 @@ class RtmpLimits:
     stream_key_characters: int = 256
     """Keys are made here and are far shorter."""
 
-    metadata_characters: int = 128
-    """Of an encoder's name, which goes to logs and to the API."""
-
     read_bytes: int = 64 * KIBIBYTE
     """Read from a socket at once. Twice as much is the most that waits while a session or the handler does."""
 

@@ -43,7 +43,6 @@ class Command:
     name: str
     transaction: float
     arguments: tuple[Value, ...]
-    stream_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,12 +182,7 @@ def _amf_values(message: Message, limits: RtmpLimits) -> Sequence[Value]:
 def _parse_command(message: Message, limits: RtmpLimits) -> Command:
     match _amf_values(message, limits):
         case [str(name), float(transaction), *arguments]:
-            return Command(
-                name=name,
-                transaction=transaction,
-                arguments=tuple(arguments),
-                stream_id=message.stream_id,
-            )
+            return Command(name=name, transaction=transaction, arguments=tuple(arguments))
         case _:
             raise ProtocolError("A command has no name or no transaction number.")
 

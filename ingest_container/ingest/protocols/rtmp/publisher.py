@@ -4,13 +4,15 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
-from ingest.feed.frames import EncodedFrame, FeedItem
+from ingest.feed.frames import EncodedFrame, FeedItem, Track
 from ingest.protocols.rtmp.connection import PublishRequested, ServerConnection, Stage, Unpublished
-from ingest.protocols.rtmp.errors import ProtocolError, Refusal, UnsupportedCodec
+from ingest.protocols.rtmp.errors import ProtocolError, Refusal, RtmpError, UnsupportedCodec
 from ingest.protocols.rtmp.handshake import RANDOM_BYTES
 from ingest.protocols.rtmp.limits import RtmpLimits
 from ingest.protocols.rtmp.publishing import (
@@ -23,6 +25,11 @@ from ingest.protocols.rtmp.publishing import (
 from ingest.protocols.rtmp.socket_reader import DeadlinePassed, SocketReader
 
 logger = logging.getLogger(__name__)
+
+_MAX_HELD_SOUNDS: Final = 3
+"""Frames of sound that wait for the picture behind them: to wake up for each costs a session more than what it
+does with it, and no picture comes later for it. Between two pictures lie fewer, from 24 a second on; where
+none comes, sound goes on by itself after 64 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Publisher:
         self._accepted_at = self._last_frame_at = self._loop.time()
         self._first_frame_at: float | None = None
         self._first_decode_time = self._last_decode_time = timedelta()
+        self._held: list[SourceMetadata | FeedItem] = []
         self._writable = True
         self._said_goodbye = False
         # Never due by itself: `close` makes it due, and so interrupts whatever is being awaited.
@@ -127,15 +135,29 @@ class Publisher:
             if not data:
                 return _Ending(CloseReason.DISCONNECTED)
             self._connection.receive_data(data)
-            while (event := self._connection.next_event()) is not None:
-                if isinstance(event, Unpublished):
-                    return _Ending(CloseReason.UNPUBLISHED)
-                if failed := await self._handle(event):
-                    return failed
+            if (ending := await self._carry_events()) is not None:
+                return ending
             if self._connection.acknowledgement_due and not self._is_ahead():
                 self._connection.acknowledge()
             await self._send()
         return requested
+
+    async def _carry_events(self) -> _Ending | None:
+        """Carry what happened to the handler or the session; return how the connection ends, if it does."""
+        try:
+            while (event := self._connection.next_event()) is not None:
+                if isinstance(event, Unpublished):
+                    return _Ending(CloseReason.UNPUBLISHED)
+                await self._carry(event)
+        except (RtmpError, DeadlinePassed):
+            raise
+        except Exception:
+            # Whatever goes wrong behind this connection must not end the others.
+            logger.exception("RTMP session failed", extra={"peer_address": self.peer_address})
+            description = "Something went wrong here. Try again."
+            self._connection.close("NetStream.Failed", description)
+            return _Ending(CloseReason.SESSION_FAILED, description)
+        return None
 
     def _is_ahead(self) -> bool:
         """Whether the publisher sends, or has sent, faster than real time.
@@ -176,48 +198,41 @@ class Publisher:
     def _publish_deadline(self) -> float:
         return self._accepted_at + self._limits.publish_seconds
 
-    async def _handle(self, event: PublishRequested | SourceMetadata | FeedItem) -> _Ending | None:
-        """Carry *event* to the handler or the session; return how the connection ends if that failed."""
-        try:
-            await self._dispatch(event)
-        except (Refusal, DeadlinePassed):
-            raise
-        except Exception:
-            # Whatever goes wrong behind this connection must not end the others.
-            logger.exception("RTMP session failed", extra={"peer_address": self.peer_address})
-            description = "Something went wrong here. Try again."
-            self._connection.close("NetStream.Failed", description)
-            return _Ending(CloseReason.SESSION_FAILED, description)
-        return None
-
-    async def _dispatch(self, event: PublishRequested | SourceMetadata | FeedItem) -> None:
+    async def _carry(self, event: PublishRequested | SourceMetadata | FeedItem) -> None:
         if isinstance(event, PublishRequested):
             await self._authorize(event)
             return
+        self._held.append(event)
+        is_sound = isinstance(event, EncodedFrame) and event.track is Track.AUDIO
+        if not is_sound or len(self._held) >= _MAX_HELD_SOUNDS:
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        """Give the session what is held, in order."""
         assert self._session is not None
+        held, self._held = self._held, []
         began = self._loop.time()
-        if isinstance(event, SourceMetadata):
-            await self._session.metadata(event)
-        else:
-            await self._session.receive(event)
+        for event in held:
+            if isinstance(event, SourceMetadata):
+                await self._session.metadata(event)
+            else:
+                await self._session.receive(event)
         # What the session took is not the peer's time.
         self._last_frame_at += self._loop.time() - began
-        if isinstance(event, EncodedFrame):
-            self._note_frame(event)
+        if frames := [event for event in held if isinstance(event, EncodedFrame)]:
+            self._note(frames)
 
-    def _note_frame(self, frame: EncodedFrame) -> None:
+    def _note(self, frames: Sequence[EncodedFrame]) -> None:
         self._last_frame_at = self._loop.time()
-        self._last_decode_time = frame.decode_time
+        self._last_decode_time = frames[-1].decode_time
         if self._first_frame_at is None:
             self._first_frame_at = self._last_frame_at
-            self._first_decode_time = frame.decode_time
+            self._first_decode_time = frames[0].decode_time
 
     async def _authorize(self, requested: PublishRequested) -> None:
         await self._send()
         request = PublishRequest(
-            app=requested.app,
             stream_key=requested.stream_key,
-            tc_url=requested.tc_url,
             peer_address=self.peer_address,
             connection=self,
         )
@@ -275,6 +290,9 @@ class Publisher:
         if self._session is None:
             return
         try:
-            await self._session.close(ending.reason)
+            try:
+                await self._hand_over()
+            finally:
+                await self._session.close(ending.reason)
         except Exception:
             logger.exception("RTMP session failed to close", extra={"peer_address": self.peer_address})

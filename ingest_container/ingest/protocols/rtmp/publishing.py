@@ -35,11 +35,8 @@ class CloseReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceMetadata:
-    """What the encoder claims about itself and its picture in onMetaData, as far as it makes sense."""
+    """What the encoder claims in onMetaData, as far as it is used and makes sense."""
 
-    encoder: str | None = None
-    width: int | None = None
-    height: int | None = None
     frame_rate: Fraction | None = None
 
 
@@ -55,11 +52,9 @@ class PublisherConnection(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishRequest:
-    """A publisher asks to publish. *tc_url* is scheme, host and application: no query, no key."""
+    """A publisher asks to publish."""
 
-    app: str
     stream_key: StreamKey
-    tc_url: str
     peer_address: str
     connection: PublisherConnection = field(repr=False, compare=False)
 

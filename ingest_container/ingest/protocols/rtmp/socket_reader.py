@@ -24,6 +24,8 @@ class SocketReader:
         self._error: OSError | None = None
         self._watching = False
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def has_more(self) -> bool:
@@ -54,26 +56,37 @@ class SocketReader:
 
     def close(self) -> None:
         """Stop watching; to be called before the socket is closed."""
-        if self._watching:
-            self._watching = False
-            self._loop.remove_reader(self._socket)
+        self._stop_watching()
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def _wait(self, deadline: float) -> None:
         if not self._watching:
             self._watching = True
             self._loop.add_reader(self._socket, self._on_readable)
+        self._deadline = deadline
+        if self._timer is None or self._timer.when() > deadline:
+            self._set_timer()
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._on_deadline)
         try:
             await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _stop_watching(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._loop.remove_reader(self._socket)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._on_timer)
 
     def _on_readable(self) -> None:
         if self._piece is not None:
             # The task has not taken the last one: the kernel's buffer fills up, and the peer waits.
-            self.close()
+            self._stop_watching()
             return
         try:
             self._piece = self._socket.recv(self._piece_bytes)
@@ -82,10 +95,16 @@ class SocketReader:
         except OSError as error:
             self._error = error
         if not self._piece:
-            self.close()
+            self._stop_watching()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _on_deadline(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+    def _on_timer(self) -> None:
+        """Raise where the deadline has passed; most often it was put off since, which cost nothing then."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._set_timer()
+        else:
             self._waiter.set_exception(DeadlinePassed())

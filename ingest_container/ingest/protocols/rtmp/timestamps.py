@@ -30,7 +30,8 @@ class TimestampUnwrapper:
             self._time = counter
         else:
             step = (counter - self._counter + _HALF) % _MODULUS - _HALF
-            self._time += _without_short_wrap(step)
+            # Nearly always the few milliseconds from one frame to the next.
+            self._time += step if abs(step) <= _SHORT_WRAP_MARGIN else _without_short_wrap(step)
         self._counter = counter
         return self._time
 

@@ -12,7 +12,7 @@ from bucketcast.stream.encoder_report import EncoderReport
 from bucketcast.stream.identifiers import EncoderId, SessionNumber, StreamId
 from bucketcast.stream.object_names import session_record_name
 from bucketcast.stream.session_record import SessionRecord
-from fakes import EPOCH, FakeStreamDocuments
+from fakes import EPOCH, FakeBucket, FakeStreamDocuments
 from stream_world import FIRST, STREAM, A, B, World, claim_request, uploaded
 
 THREE = [uploaded(index) for index in range(3)]  # what puts a broadcast on air
@@ -149,3 +149,18 @@ def test_a_claim_that_finds_no_end_is_to_be_tried_again() -> None:
     world.documents.__class__ = Contended
     with pytest.raises(Unavailable, match="12 rounds"):
         world.streams.end(STREAM)
+
+
+class Forgetful(FakeBucket):
+    """What was written a moment ago is gone when it is read."""
+
+    def read(self, name: str) -> bytes | None:
+        return None
+
+
+def test_a_record_that_vanishes_is_to_be_claimed_again() -> None:
+    world = World()
+    world.claim(A)
+    world.ingest.__class__ = Forgetful
+    with pytest.raises(Unavailable, match="is gone"):
+        world.claims.claim(claim_request(A))

@@ -300,3 +300,23 @@ def test_objects_of_unknown_origin_are_replaced() -> None:
 
 def _fields(facts: Any) -> dict[str, Any]:
     return {name: getattr(facts, name) for name in type(facts).__dataclass_fields__}
+
+
+def test_an_endlist_is_written_before_the_next_broadcast_takes_its_place() -> None:
+    """Its publisher was killed between document and playlists, and the next broadcaster was quick."""
+    world = World()
+    world.report(world.claim(A), A, [uploaded(index) for index in range(3)])
+    world.wake()
+    before = dict(world.media.objects)
+    world.clock.advance(5)
+    world.streams.end(STREAM)
+    world.wake()
+    world.media.objects = before
+    world.clock.advance(5)
+    second = world.claim(B)
+    world.report(second, B, [uploaded(index) for index in range(3)])
+    world.publisher = world.new_publisher()
+    world.wake()
+    first = [new.content for _, new in world.media.log if new.name.endswith("720p/playlist.m3u8")]
+    assert b"#EXT-X-ENDLIST" in first[-2]
+    assert b"segment_00000002" in first[-1]

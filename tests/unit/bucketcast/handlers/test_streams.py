@@ -5,7 +5,7 @@ import pytest
 from bucketcast.errors import NotFound, PreconditionFailed, Refused, Unavailable
 from bucketcast.objects import ABSENT
 from bucketcast.records import decode_record
-from bucketcast.stream.claim import Renewal
+from bucketcast.stream.claim import LEASE, Renewal
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.encoder_report import ADVICE, EncoderReport, InputFault
 from bucketcast.stream.identifiers import StreamId
@@ -134,9 +134,34 @@ def test_an_interrupted_stream_shows_its_broadcast_and_no_counters_of_who_has_go
     world = World()
     world.report(world.claim(A), A, [uploaded(0)], ended=True)
     world.wake()
-    world.claims.renew(Renewal(stream=STREAM, session=FIRST, encoder=A, report=EncoderReport(speed=1.0)))
+    report = EncoderReport(speed=1.0)
+    world.claims.renew(
+        Renewal(stream=STREAM, session=FIRST, encoder=A, silent_seconds=LEASE.total_seconds(), report=report)
+    )
     view = world.streams.view(STREAM)
     assert (view.state, view.broadcast, view.counters.speed) == ("interrupted", 1, 0.0)
+
+
+def test_a_session_shows_its_faults_before_anything_of_it_is_published() -> None:
+    """A bug: what keeps a stream from going on air was hidden until it was on air."""
+    world = World()
+    world.claim(A)
+    report = EncoderReport(faults=(InputFault.NO_VIDEO,))
+    world.claims.renew(Renewal(stream=STREAM, session=FIRST, encoder=A, report=report))
+    view = world.streams.view(STREAM)
+    assert (view.state, [fault.name for fault in view.input_faults]) == ("idle", ["no-video"])
+    world.clock.advance(LEASE.total_seconds())
+    assert world.streams.view(STREAM).input_faults == ()
+
+
+def test_a_stream_on_air_shows_its_counters_although_a_renewal_is_late() -> None:
+    world = World()
+    world.report(world.claim(A), A, [uploaded(index) for index in range(4)])
+    world.wake()
+    world.claims.renew(Renewal(stream=STREAM, session=FIRST, encoder=A, report=EncoderReport(speed=1.0)))
+    world.clock.advance(LEASE.total_seconds() + 1)
+    view = world.streams.view(STREAM)
+    assert (view.state, view.counters.speed) == ("live", 1.0)
 
 
 def test_a_claimed_session_shows_before_it_has_segments() -> None:

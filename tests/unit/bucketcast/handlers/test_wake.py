@@ -1,12 +1,10 @@
 import pytest
 
-from bucketcast.errors import NotFound, PreconditionFailed
+from bucketcast.errors import NotFound
 from bucketcast.events import OBJECT_FINALIZED, IngestObjectFinalized, parse_object_finalized
 from bucketcast.handlers.publish import SeenObjects
 from bucketcast.handlers.wake import wake
-from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.object_names import session_record_name, stream_record_name
-from fakes import FakeStreamDocuments
 from stream_world import FIRST, SLOTS, STREAM, A, World, uploaded
 
 
@@ -38,22 +36,6 @@ def test_the_event_of_a_stream_record_leaves_a_document_as_it_is() -> None:
     world.claim(A)
     wake(RECORD, world.publisher)
     assert world.document.next_session == 2
-
-
-class MadeMeanwhile(FakeStreamDocuments):
-    """Another makes the document just before."""
-
-    def create(self, document: StreamDocument) -> None:
-        super().create(document)
-        raise PreconditionFailed("made")
-
-
-def test_two_events_may_make_a_document_at_once() -> None:
-    world = World()
-    world.documents._documents.clear()
-    world.documents.__class__ = MadeMeanwhile
-    wake(RECORD, world.publisher)
-    assert world.document.stream == STREAM
 
 
 def test_an_event_of_a_stream_that_was_never_made_leaves_nothing() -> None:

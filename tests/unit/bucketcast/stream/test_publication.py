@@ -240,7 +240,7 @@ def test_without_a_reconnect_window_a_newcomer_is_still_given_time_for_its_first
     world.clock.advance(SILENCE - 1)
     world.claim(B)
     world.clock.advance(PATIENCE - 0.1)
-    assert world.wake().state is StreamState.INTERRUPTED
+    assert world.wake().state is StreamState.LIVE
     world.clock.advance(0.1)
     assert world.wake().state is StreamState.ENDED
 
@@ -274,9 +274,70 @@ def test_a_sealed_session_keeps_nothing_on_air() -> None:
     world.clock.advance(4)
     world.claim_at_once(B)
     world.report(FIRST, A, THREE)
-    world.clock.advance(4)
+    world.clock.advance(PATIENCE)
     assert world.wake().state is StreamState.INTERRUPTED
     assert world.wake().state is StreamState.INTERRUPTED
+
+
+def test_a_broadcaster_who_changes_its_source_is_not_gone() -> None:
+    """Its session ended, and its next one is about to be claimed: no window opens, however short it is."""
+    world = on_air(reconnect_window=0)
+    world.report_later(FIRST, A, THREE, ended=True, continues=True)
+    assert world.wake().state is StreamState.LIVE
+    world.clock.advance(1)
+    second = world.claim_at_once(B)
+    assert world.wake().state is StreamState.LIVE
+    world.report_later(second, B, [uploaded(0)])
+    assert world.wake().state is StreamState.LIVE
+    assert listed(world)[-1] == (2, 0, False)
+
+
+def test_a_broadcaster_whose_next_session_never_comes_is_gone() -> None:
+    world = on_air(reconnect_window=0)
+    world.report_later(FIRST, A, THREE, ended=True, continues=True)
+    world.clock.advance(SILENCE)
+    assert world.wake().state is StreamState.ENDED
+
+
+def test_what_lies_in_the_bucket_is_found_where_timelines_leave_a_hole() -> None:
+    """An encoder was lost before it said what it had uploaded, and its replacement went on behind that."""
+    world = on_air(3)
+    world.upload(FIRST, uploaded(3))
+    world.upload(FIRST, uploaded(4, SLOTS[:1], gaps=SLOTS[1:2]))
+    world.report_later(FIRST, B, [uploaded(5), uploaded(6)])
+    world.wake()
+    assert listed(world)[-3:] == [(1, 4, False), (1, 5, False), (1, 6, False)]
+    assert listed(world, 1)[-3:] == [(1, 4, True), (1, 5, False), (1, 6, False)]
+    assert listed(world, 2)[-1] == (1, 3, False)  # not decided there
+
+
+def test_what_was_uploaded_and_never_announced_is_published_before_the_seal() -> None:
+    """The encoder was killed between upload and timeline: what was verified is not lost."""
+    world = on_air(3)
+    world.upload(FIRST, uploaded(3))
+    world.upload(FIRST, uploaded(4, SLOTS[1:]))
+    world.clock.advance(SILENCE)
+    world.claim(B)
+    world.clock.advance(5)
+    world.wake()
+    assert listed(world) == [*((1, index, False) for index in range(4)), (1, 4, True)]
+    assert listed(world, 1)[-1] == (1, 4, False)
+
+
+def test_only_what_continues_the_line_is_found_behind_a_silent_encoder() -> None:
+    world = on_air(3)
+    world.upload(FIRST, uploaded(4))
+    world.clock.advance(SILENCE)
+    world.wake()
+    assert listed(world)[-1] == (1, 2, False)
+
+
+def test_an_encoder_that_ended_left_nothing_to_be_found() -> None:
+    world = on_air(3, finished=True)
+    world.upload(FIRST, uploaded(3))
+    world.clock.advance(SILENCE)
+    world.wake()
+    assert listed(world)[-1] == (1, 2, False)
 
 
 def test_a_first_session_that_is_replaced_before_players_can_start_begins_nothing() -> None:

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from bucketcast.errors import InvalidName
 from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.stream_key import (
-    MAX_KEY_LENGTH,
     SECRET_BYTES,
     key_hash,
     key_matches,
@@ -23,7 +22,6 @@ SECRET = "0123456789abcdef" * 3
 )
 def test_a_key_is_parsed_as_it_was_revealed(random_bytes: bytes, stream: str) -> None:
     key = new_stream_key(StreamId(stream), random_bytes=random_bytes)
-    assert len(key.reveal()) <= MAX_KEY_LENGTH
     assert parse_stream_key(key.reveal()) == key
 
 
@@ -54,7 +52,7 @@ def test_a_secret_takes_all_its_random_bytes() -> None:
         f"demo__{SECRET}",
         f"demo_{SECRET}\n",
         f"{'a' * 64}_{SECRET}",
-        f"demo_{SECRET}" + "x" * MAX_KEY_LENGTH,
+        f"demo_{SECRET}" + "x" * 1_000_000,
     ],
 )
 def test_what_is_no_key_is_refused_in_words_that_do_not_repeat_it(text: str) -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.objects import WRITE_INTERVAL
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.timeline import TIMELINE_SEGMENTS, GapSegment, RungSegment, UploadedSegment
 from ingest.deliver.ledger import (
     STRAGGLER_PATIENCE,
-    WRITE_INTERVAL,
     DecidedSegment,
     Ledger,
     WritableTime,

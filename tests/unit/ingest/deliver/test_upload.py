@@ -1,6 +1,7 @@
 """Segments reach the bucket once each, or become gaps: whatever the bucket does."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -18,11 +19,11 @@ from bucketcast.stream.document import ListedAs
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.media_object import gap_object, listed_as, segment_object
 from bucketcast.stream.object_names import segment_name
-from bucketcast.stream.timeline import GapSegment, UploadedSegment
+from bucketcast.stream.timeline import TIMELINE_SEGMENTS, GapSegment, UploadedSegment
 from fakes import EPOCH, FakeBucket, Fate, FaultyBucket, InlineExecutor, LoopClock, SlowExecutor
 from ingest.deliver import upload
-from ingest.deliver.ledger import DecidedSegment
-from ingest.deliver.upload import LONGEST_PAUSE, SegmentUploader
+from ingest.deliver.ledger import DecidedSegment, Ledger
+from ingest.deliver.upload import LONGEST_PAUSE, MAX_UNDECIDED, SegmentUploader
 from ingest.encode import CutSegment
 from ingest.metrics import Metrics, StreamMetrics
 from tools.virtual_time import virtual_time
@@ -79,6 +80,12 @@ class Uploads:
         for index in indices:
             self.uploader.upload(cut(index, rung))
             await asyncio.sleep(SEGMENT.total_seconds())
+
+    @property
+    def held_bytes(self) -> int:
+        """What is held of segments that are not decided."""
+        waiting = self.uploader._waiting.values()
+        return sum(len(pending.segment.data) + len(pending.content or b"") for pending in waiting)
 
     @property
     def facts(self) -> dict[int, UploadedSegment | GapSegment]:
@@ -170,7 +177,8 @@ async def test_another_encoder_s_object_counts_with_its_own_facts() -> None:
 @virtual_time
 async def test_an_upload_that_meets_a_gap_is_counted_as_lost() -> None:
     media = FakeBucket(LoopClock())
-    media.write(gap_object(STREAM, HIGH, SESSION, SegmentIndex(0)), if_generation=ABSENT)
+    gap = gap_object(STREAM, HIGH, SESSION, SegmentIndex(0), duration=SEGMENT, date=EPOCH)
+    media.write(gap, if_generation=ABSENT)
     uploads = Uploads(media)
     uploads.uploader.upload(cut(0))
     await uploads.uploader.drain()
@@ -265,13 +273,149 @@ async def test_what_was_given_up_is_held_no_longer(monkeypatch: pytest.MonkeyPat
     for index in range(100):
         uploads.uploader.upload(cut(index, data=bytes(300)))
     await asyncio.sleep(3)
-    held = [
-        len(pending.segment.data) + len(pending.content or b"")
-        for pending in uploads.uploader._waiting.values()
-    ]
-    assert sum(held) <= 1_000
+    assert uploads.held_bytes <= 1_000
     uploads.uploader.cancel()
     await asyncio.sleep(0)
+
+
+@virtual_time
+async def test_what_is_given_up_while_it_waits_for_a_thread_is_held_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bug: where the bucket hung, the queue of the threads held all that was ever to be tried."""
+    monkeypatch.setattr(upload, "MAX_PENDING_BYTES", 0)
+    media = FaultyBucket(LoopClock())
+    uploads = Uploads(media, executor=SlowExecutor(10.0))
+    uploads.uploader.upload(cut(0))
+    await asyncio.sleep(1)  # it is in the queue
+    uploads.uploader.upload(cut(1))
+    await uploads.uploader.drain()
+    assert [new.content for _, new in media.tries] == [b"", b""]
+
+
+def failing_until(seconds: float) -> Callable[[NewObject], Fate]:
+    """Nothing at all comes through before this time of the loop."""
+    loop = asyncio.get_running_loop()
+    return lambda _: Fate.UNAVAILABLE if loop.time() < seconds else Fate.DONE
+
+
+@virtual_time
+async def test_after_a_long_outage_the_timeline_holds_the_newest_segments_without_a_hole() -> None:
+    """A bug: every segment of the outage was tried on, with a task of its own, and made a gap afterwards.
+
+    The publisher goes on behind the hole because the whole timeline lies there.
+    """
+    count = 500
+    uploads = Uploads(FaultyBucket(LoopClock(), failing_until((count - 1) * SEGMENT.total_seconds())))
+    for index in range(count):
+        uploads.uploader.upload(cut(index, HIGH))
+        uploads.uploader.upload(cut(index, LOW))
+        await asyncio.sleep(SEGMENT.total_seconds())
+        assert len(uploads.uploader._tasks) <= 2 * MAX_UNDECIDED
+    await uploads.uploader.drain()
+    ledger = Ledger(rungs=frozenset({HIGH, LOW}))
+    for segment in uploads.decided:
+        ledger = ledger.with_segment(segment, now=0.0)
+    assert [segment.index for segment in ledger.segments] == list(range(count - TIMELINE_SEGMENTS, count))
+    assert all(segment.rungs.keys() == {HIGH, LOW} for segment in ledger.segments)
+    assert uploads.metrics.segments_lost == 2 * (count - TIMELINE_SEGMENTS)
+
+
+@virtual_time
+async def test_an_outage_is_not_answered_with_a_storm() -> None:
+    """A bug: each of the segments that waited was tried once a second, megabytes each."""
+    media = FaultyBucket(LoopClock(), failing_until(400))
+    uploads = Uploads(media)
+    for index in range(200):
+        uploads.uploader.upload(cut(index, HIGH))
+        uploads.uploader.upload(cut(index, LOW))
+        await asyncio.sleep(SEGMENT.total_seconds())
+    tries = Counter(new.name for _, new in media.tries)
+    assert max(tries.values()) <= 12
+    await uploads.uploader.drain()
+
+
+@virtual_time
+async def test_the_first_success_after_an_outage_wakes_all_that_wait() -> None:
+    loop = asyncio.get_running_loop()
+    uploads = Uploads(FaultyBucket(LoopClock(), failing_until(60)))
+    await uploads.send(*range(30))  # one a segment duration: they pause for up to half a minute by now
+    await uploads.send(30)
+    assert set(uploads.facts) == set(range(31))
+    assert loop.time() == pytest.approx(62)
+
+
+@virtual_time
+async def test_a_segment_that_is_left_behind_is_tried_no_more_and_nobody_is_told() -> None:
+    """Nothing of it ever comes through, not even its gap; the segments behind it are not held up."""
+    media = FaultyBucket(LoopClock(), lambda new: Fate.UNAVAILABLE if new.name == name(1) else Fate.DONE)
+    uploads = Uploads(media)
+    await uploads.send(*range(MAX_UNDECIDED + 1))
+    assert len(uploads.uploader._tasks) == 1
+    await uploads.send(MAX_UNDECIDED + 1)
+    tries = len(media.tries)
+    await uploads.uploader.drain()
+    assert len(media.tries) == tries
+    assert set(uploads.facts) == set(range(MAX_UNDECIDED + 2)) - {1}
+    assert uploads.metrics.segments_lost == 1
+
+
+@virtual_time
+async def test_draining_does_not_stumble_over_what_was_left_behind_a_moment_ago() -> None:
+    uploads = Uploads(FakeBucket(LoopClock()), executor=SlowExecutor(1.0))
+    uploads.uploader.upload(cut(0))
+    await asyncio.sleep(0.5)
+    uploads.uploader.upload(cut(MAX_UNDECIDED))
+    await uploads.uploader.drain()
+    assert set(uploads.facts) == {MAX_UNDECIDED}
+    await asyncio.sleep(1)  # the answer for what was left behind comes, and nobody waits for it
+    assert set(uploads.facts) == {MAX_UNDECIDED}
+
+
+OUTAGES = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 50), st.sets(st.sampled_from([HIGH, LOW]))))
+
+
+@given(outages=OUTAGES, latency=st.sampled_from([0.0, 0.3, 5.0]), size=st.integers(1, 30))
+def test_after_any_outage_every_segment_is_decided_once_or_left_behind(
+    outages: list[tuple[int, int, set[RungName]]], latency: float, size: int
+) -> None:
+    """Outages begin and last for seconds, in some rungs. What is held stays within its bounds all the time."""
+    count, bound, undecided = 30, 60, 6
+
+    @virtual_time
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+
+        def fate(new: NewObject) -> Fate:
+            out = any(
+                begin <= loop.time() < begin + seconds and new.name.split("/")[1] in rungs
+                for begin, seconds, rungs in outages
+            )
+            return Fate.UNAVAILABLE if out else Fate.DONE
+
+        media = FaultyBucket(LoopClock(), fate)
+        uploads = Uploads(media, executor=SlowExecutor(latency))
+        for index in range(count):
+            for rung in (HIGH, LOW):
+                uploads.uploader.upload(cut(index, rung, bytes(size)))
+                assert uploads.held_bytes <= bound
+                assert len(uploads.uploader._waiting) <= 2 * undecided
+            await asyncio.sleep(SEGMENT.total_seconds())
+        await uploads.uploader.drain()
+        decided = [(segment.rung, segment.index) for segment in uploads.decided]
+        assert len(decided) == len(set(decided))
+        newest = {(rung, index) for rung in (HIGH, LOW) for index in range(count - undecided, count)}
+        assert newest <= set(decided)
+        assert uploads.metrics.segments_uploaded + uploads.metrics.segments_lost == 2 * count
+        assert all(
+            (segment.fact == GapSegment()) is (media.read(name(segment.index, segment.rung)) == b"")
+            for segment in uploads.decided
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upload, "MAX_PENDING_BYTES", bound)
+        patch.setattr(upload, "MAX_UNDECIDED", undecided)
+        story()
 
 
 @virtual_time

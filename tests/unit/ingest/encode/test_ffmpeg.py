@@ -54,6 +54,7 @@ GOLDEN = r"""
 -g:v 100000
 -bf:v 1
 -sc_threshold:v 0
+-x264-params:v force-cfr=1
 -c:v:0 libx264
 -profile:v:0 high
 -level:v:0 3.1
@@ -71,8 +72,9 @@ GOLDEN = r"""
 -map [a]
 -c:a aac
 -b:a 128000
+-max_interleave_delta 1
 -f tee
-[f=mpegts:flush_packets=1:max_delay=0:output_ts_offset=10:avoid_negative_ts=disabled:pes_payload_size=0:pat_period=1000000:sdt_period=1000000:select=\'v:0,a\']pipe:7|[f=mpegts:flush_packets=1:max_delay=0:output_ts_offset=10:avoid_negative_ts=disabled:pes_payload_size=0:pat_period=1000000:sdt_period=1000000:select=\'v:1,a\']pipe:8
+[f=mpegts:flush_packets=1:max_delay=0:audio_preload=35000:output_ts_offset=10:avoid_negative_ts=disabled:pes_payload_size=0:pat_period=1000000:sdt_period=1000000:select=\'v:0,a\']pipe:7|[f=mpegts:flush_packets=1:max_delay=0:audio_preload=35000:output_ts_offset=10:avoid_negative_ts=disabled:pes_payload_size=0:pat_period=1000000:sdt_period=1000000:select=\'v:1,a\']pipe:8
 """
 
 

@@ -7,10 +7,12 @@ from bucketcast.stream.encoder_report import InputFault
 from ingest.encode.intake import MAX_JUMP, Intake, SourceChanged
 from ingest.encode.source import AudioSource, SourceFacts, VideoSource
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
+from ingest.feed.flv import LEAD, MAX_DURATION
 from ingest.feed.silence import PATIENCE, SILENT_CONFIGURATION
 
 AVC = CodecConfiguration(codec=VideoCodec.H264, data=b"avc")
 AAC = CodecConfiguration(codec=AudioCodec.AAC, data=b"aac")
+ORIGIN = timedelta(0)
 
 
 def intake(*, audio: bool = True) -> Intake:
@@ -19,7 +21,7 @@ def intake(*, audio: bool = True) -> Intake:
         audio=AudioSource(sample_rate=44_100, channels=1) if audio else None,
         frame_rate=Fraction(30),
     )
-    return Intake(source)
+    return Intake(source, origin=ORIGIN)
 
 
 def frame(track: Track, time: timedelta) -> EncodedFrame:
@@ -60,7 +62,7 @@ def test_another_configuration_is_another_session(changed: CodecConfiguration) -
     one.take(AAC)
     with pytest.raises(SourceChanged, match=changed.track.value) as change:
         one.take(changed)
-    assert (change.value.fault, change.value.resumption) == (InputFault.CODEC_CHANGE, None)
+    assert (change.value.fault, change.value.successor) == (InputFault.CODEC_CHANGE, None)
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -71,7 +73,7 @@ def test_a_jump_is_another_session_only_beyond_the_bound(direction: int) -> None
     assert picture(landing) in one.take(picture(landing))
     with pytest.raises(SourceChanged, match="jumped") as change:
         one.take(picture(landing + direction * (MAX_JUMP.total_seconds() + 0.001)))
-    assert (change.value.fault, change.value.resumption) == (InputFault.TIMESTAMP_JUMP, None)
+    assert (change.value.fault, change.value.successor) == (InputFault.TIMESTAMP_JUMP, None)
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -83,6 +85,20 @@ def test_sound_that_jumps_away_from_the_pictures_is_another_session(direction: i
     one.take(picture(100))
     with pytest.raises(SourceChanged, match="jumped"):
         one.take(sound(100 + direction * (MAX_JUMP.total_seconds() + 0.001)))
+
+
+@pytest.mark.parametrize("track", Track)
+@pytest.mark.parametrize("edge", [ORIGIN - LEAD, ORIGIN - LEAD + MAX_DURATION])
+def test_what_the_session_s_file_has_no_room_for_is_another_session(track: Track, edge: timedelta) -> None:
+    """Ten seconds before the origin, or weeks after it."""
+    outwards = timedelta(milliseconds=-1 if edge < ORIGIN else 1)
+    one = intake()
+    one.take(AVC)
+    one.take(AAC)
+    assert one.take(frame(track, edge))
+    with pytest.raises(SourceChanged, match="not within the session") as change:
+        one.take(frame(track, edge + outwards))
+    assert change.value.fault is InputFault.TIMESTAMP_JUMP
 
 
 def test_a_source_without_sound_has_a_silent_track() -> None:

@@ -154,3 +154,42 @@ def test_a_copied_top_rung_declares_the_source_s_own_codec() -> None:
     assert copied.rungs[0].codecs == "avc1.4d4029,mp4a.40.2"
     assert replace(copied.rungs[0], source_codec=None) == encoded.rungs[0]
     assert copied.rungs[1:] == encoded.rungs[1:]
+
+
+@pytest.mark.parametrize(
+    ("shed", "delay", "expected", "next_shed"),
+    [
+        (None, None, ["1080p", "720p", "480p", "360p"], "1080p"),
+        ("1080p", None, ["720p", "480p", "360p"], "720p"),
+        ("480p", None, ["360p"], None),
+        ("360p", None, ["360p"], None),  # where a copy, beside which it was too much, has ended
+        (None, 0, ["1080p", "720p", "480p", "360p"], "720p"),
+        ("720p", 2, ["1080p", "480p", "360p"], "480p"),
+        ("480p", 0, ["1080p", "360p"], "360p"),
+        ("360p", 0, ["1080p"], None),
+        ("1080p", 0, ["1080p", "720p", "480p", "360p"], "720p"),
+    ],
+)
+def test_the_largest_rung_that_is_encoded_is_shed_but_never_the_last(
+    shed: RungName | None, delay: int | None, expected: list[str], next_shed: str | None
+) -> None:
+    plan = plan_encoding(DEFAULT, source(1920, 1080), source_delay=delay, shed=shed)
+    assert [rung.name for rung in plan.rungs] == expected
+    assert [rung.source_codec is not None for rung in plan.rungs].count(True) == (delay is not None)
+    assert plan.sheddable_rung == next_shed
+
+
+@given(
+    width=st.integers(min_value=32, max_value=4096),
+    height=st.integers(min_value=32, max_value=2304),
+    delay=st.none() | st.integers(min_value=0, max_value=4),
+)
+def test_shedding_leaves_one_rung_less_each_time_and_in_the_end_one(
+    width: int, height: int, delay: int | None
+) -> None:
+    plan = plan_encoding(DEFAULT, source(width, height), source_delay=delay)
+    while (shed := plan.sheddable_rung) is not None:
+        left = plan_encoding(DEFAULT, plan.source, source_delay=delay, shed=shed)
+        assert left.rungs == tuple(rung for rung in plan.rungs if rung.name != shed)
+        plan = left
+    assert len(plan.rungs) == 1

@@ -6,8 +6,8 @@ import pytest
 from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
 from bucketcast.stream.identifiers import BitsPerSecond, RungName
 from ingest.encode import opening
-from ingest.encode.opening import Opened, Opening
-from ingest.encode.source import AudioSource, UnusableSource
+from ingest.encode.opening import Opening
+from ingest.encode.source import AudioSource, Opened, UnusableSource
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 
 # What x264 writes for 320x180 at 25 frames a second.
@@ -170,20 +170,3 @@ def test_a_source_is_observed_within_bounds(bound: str, monkeypatch: pytest.Monk
     assert opened is not None
     assert taken < 2 + 25
     assert opened.not_copied == "too little of it was seen"
-
-
-def test_a_session_that_goes_on_has_its_origin_where_the_one_before_ended() -> None:
-    begin = START + timedelta(milliseconds=800)
-    opened, taken = open_with([AVC, AAC, *grouped(60)], Opening(begin=begin))
-    assert opened is not None
-    assert opened.origin == begin
-    assert taken == 2 + 20 + 14
-    assert opened.items == (AVC, AAC, *grouped(34))
-
-
-def test_a_feed_that_ends_before_a_session_could_go_on_opens_none() -> None:
-    one = Opening(begin=START + timedelta(milliseconds=800))
-    open_with([AVC, AAC, *grouped(20)], one)
-    assert one.conclude() is None
-    open_with([frame(800)], one)
-    assert one.conclude() is not None

@@ -1,11 +1,24 @@
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketcast.stream.identifiers import SegmentIndex
-from ingest.encode.overload import HELD_BACK, MAX_LAG, NOTED_LAG, Arrivals, is_noted, is_overloaded, skip_to
+from ingest.encode.overload import (
+    CATCH_UP_SPEED,
+    HELD_BACK,
+    MAX_LAG,
+    MEASURED_FOR,
+    NOTED_LAG,
+    Arrivals,
+    Pace,
+    is_noted,
+    is_overloaded,
+    skip_to,
+)
 
 MORE = timedelta(microseconds=1)
 NOTHING = timedelta(0)
@@ -94,3 +107,113 @@ def test_an_encoder_goes_on_with_the_newest_group_if_that_leaves_something_out_o
         newest=SegmentIndex(newest),
     )
     assert found == expected
+
+
+TICK = 0.5
+Sender = Callable[[float], float]
+
+
+def real_time(now: float) -> float:
+    return now
+
+
+def shed_at(
+    speed: Callable[[float], float], *, sender: Sender = real_time, waiting: float = 0, until: float = 120
+) -> tuple[float | None, timedelta]:
+    """When an encoder of *speed* sheds a rung, if it does, and how far it was behind at most until then.
+
+    *sender* says how much it has sent at a time; *waiting* is what had come before the encoder began.
+    """
+    encoded, most = 0.0, NOTHING
+    pace = Pace(at=0, due=seconds(waiting), encoded=NOTHING)
+    for tick in count(1):
+        now = tick * TICK
+        written = waiting + sender(now)
+        encoded = min(written, encoded + speed(now) * TICK)
+        pace = pace.advanced(at=now, written=seconds(written), encoded=seconds(encoded))
+        most = max(most, pace.behind)
+        if pace.cannot_catch_up or now >= until:
+            return (now if pace.cannot_catch_up else None), most
+    raise AssertionError
+
+
+SLOW = st.floats(min_value=0.01, max_value=0.95)
+QUICK = st.floats(min_value=CATCH_UP_SPEED + 0.001, max_value=20)
+KEEPS_UP = st.floats(min_value=1, max_value=20)
+TIMES = st.floats(min_value=0, max_value=30)
+
+
+@given(speed=SLOW)
+def test_an_encoder_that_does_not_keep_up_sheds_a_rung_before_anything_is_left_out(speed: float) -> None:
+    found, most = shed_at(lambda _: speed)
+    assert found is not None
+    assert most < MAX_LAG
+    noted = NOTED_LAG.total_seconds() / (1 - speed)
+    assert noted + MEASURED_FOR.total_seconds() <= found <= noted + MEASURED_FOR.total_seconds() + 2 * TICK
+
+
+@given(speed=QUICK, stop=TIMES, stopped=TIMES)
+def test_an_encoder_that_stood_still_and_can_catch_up_is_let(speed: float, stop: float, stopped: float) -> None:
+    found, _ = shed_at(lambda now: 0 if stop < now <= stop + stopped else speed)
+    assert found is None
+
+
+@given(speed=QUICK, waiting=TIMES)
+def test_an_encoder_for_which_much_has_waited_and_that_can_catch_up_is_let(
+    speed: float, waiting: float
+) -> None:
+    found, _ = shed_at(lambda _: speed, waiting=waiting)
+    assert found is None
+
+
+@given(speed=st.floats(min_value=0.01, max_value=CATCH_UP_SPEED - 0.01), waiting=TIMES)
+def test_one_that_stays_behind_sheds_a_rung(speed: float, waiting: float) -> None:
+    """Also if it is faster than real time, where it does not come below what is noted while it is measured."""
+    needed = NOTED_LAG.total_seconds() + (MEASURED_FOR.total_seconds() + 2 * TICK) * max(0.0, speed - 1)
+    if waiting < needed + TICK:
+        waiting += needed + TICK
+    found, _ = shed_at(lambda _: speed, waiting=waiting)
+    assert found is not None
+    assert found <= MEASURED_FOR.total_seconds() + 2 * TICK
+
+
+@given(speed=KEEPS_UP, pause=TIMES, paused=TIMES, faster=st.floats(min_value=1, max_value=50))
+def test_no_sender_has_a_rung_shed_by_an_encoder_that_keeps_up(
+    speed: float, pause: float, paused: float, faster: float
+) -> None:
+    """Neither one that is faster than real time, nor one that makes good at once what its network held back."""
+
+    def sender(now: float) -> float:
+        return faster * (pause if pause < now <= pause + paused else now)
+
+    found, most = shed_at(lambda _: speed, sender=sender)
+    assert found is None
+    assert most <= seconds(TICK)
+
+
+def test_a_brief_hiccup_is_not_even_measured() -> None:
+    _, most = shed_at(lambda now: 0 if 10 < now <= 13 else 1.5)
+    assert most < NOTED_LAG
+
+
+def test_an_encoder_that_stands_still_is_hung_and_not_slow() -> None:
+    found, _ = shed_at(lambda now: 1 if now < 10 else 0)
+    assert found is None
+
+
+def test_an_encoder_that_has_caught_up_is_measured_anew() -> None:
+    """The second time it is given as long as the first."""
+
+    def speed(now: float) -> float:
+        if 10 < now <= 17 or now > 100:
+            return 0.1
+        return 1.5
+
+    found, _ = shed_at(speed)
+    noted = 100 + NOTED_LAG.total_seconds() / 0.9
+    assert found is not None
+    assert found >= noted + MEASURED_FOR.total_seconds()
+
+
+def test_time_enough_is_left_to_measure_before_anything_is_left_out() -> None:
+    assert NOTED_LAG + MEASURED_FOR + 2 * seconds(TICK) <= MAX_LAG

@@ -8,10 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketcast.stream.bandwidth import buffer_size, max_rate
-from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
+from bucketcast.stream.configuration import (
+    MAX_SEGMENT_DURATION,
+    MAX_VIDEO_BITRATE,
+    RungConfiguration,
+    StreamConfiguration,
+)
 from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex
+from ingest.encode.intake import MAX_JUMP
 from ingest.encode.ladder import EncodingPlan, plan_encoding
-from ingest.encode.pass_through import CopyWatch, NotCopyable, check_format, observed_delay, observed_for
+from ingest.encode.opening import MAX_OPENING_BYTES, MAX_OPENING_ITEMS
+from ingest.encode.pass_through import (
+    MAX_GROUP_BYTES,
+    MAX_GROUP_ITEMS,
+    CopyWatch,
+    NotCopyable,
+    check_format,
+    observed_delay,
+    observed_for,
+)
 from ingest.encode.source import SourceFacts, VideoSource
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 
@@ -174,6 +189,79 @@ def test_what_is_refused_is_not_taken_and_what_came_since_the_keyframe_is_at_han
     assert watch.group == tuple(items[RATE:])
     assert watch.end == ORIGIN + timedelta(seconds=1.3)
     assert (watch.index, watch.delay) == (1, 0)
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_sound_alone_ends_the_copy_after_ten_seconds(count: int) -> None:
+    """A bug: what came since the last keyframe was kept without end while no picture came."""
+    first = max(0, count - 1)
+    watch = admit([*pictures(count), sound(first), sound(first + MAX_JUMP.total_seconds() * RATE)])
+    before = watch.group
+    with pytest.raises(NotCopyable, match="do not come"):
+        watch.admit(sound(first + MAX_JUMP.total_seconds() * RATE + 1))
+    assert watch.group == before
+
+
+def test_sound_that_goes_on_between_pictures_does_no_harm() -> None:
+    items = [item for number in range(30 * RATE) for item in (picture(number), sound(number))]
+    assert admit(items).index == 29
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 3), st.sampled_from([0, MAX_GROUP_BYTES // 20])), max_size=80
+    )
+)
+def test_what_is_kept_for_the_next_session_is_bounded_in_bytes_and_time(
+    steps: list[tuple[bool, int, int]],
+) -> None:
+    """Whatever comes, of pictures and of sound, however large, until the copy ends."""
+    watch = admit([picture(0)])
+    number, heard = 0, 0
+    for is_picture, step, size in steps:
+        number, heard = (number + 1, heard) if is_picture else (number, heard + step * RATE)
+        item = picture(number) if is_picture else replace(sound(heard), data=bytes(size))
+        try:
+            watch.admit(item)
+        except NotCopyable:
+            break
+    frames = [item for item in watch.group if isinstance(item, EncodedFrame)]
+    assert sum(len(item.data) for item in frames) <= MAX_GROUP_BYTES
+    times = [item.decode_time for item in frames]
+    assert max(times) <= ORIGIN + timedelta(seconds=number) / RATE + MAX_JUMP
+
+
+def test_a_flood_of_empty_sound_whose_times_stand_still_is_not_kept() -> None:
+    watch = admit([picture(0)])
+    empty = replace(sound(0), data=b"")
+    for _ in range(MAX_GROUP_ITEMS - 1):
+        watch.admit(empty)
+    with pytest.raises(NotCopyable, match="more than can be kept"):
+        watch.admit(empty)
+    assert len(watch.group) == MAX_GROUP_ITEMS
+
+
+def test_pictures_too_are_kept_up_to_the_bound_only() -> None:
+    """Six seconds at the highest bitrate that a rung may have."""
+    configuration = StreamConfiguration(
+        rungs=(RungConfiguration(name=RungName("180p"), video_bitrate=MAX_VIDEO_BITRATE),),
+        segment_duration=MAX_SEGMENT_DURATION,
+    )
+    source = SourceFacts(video=VIDEO, audio=None, frame_rate=Fraction(RATE))
+    watch = CopyWatch(plan_encoding(configuration, source), origin=ORIGIN)
+    size = MAX_VIDEO_BITRATE // 8 // RATE
+    fitting = MAX_GROUP_BYTES // size
+    for number in range(fitting):
+        item = picture(number, keyframe=not number)
+        watch.admit(replace(item, data=item.data + bytes(size - len(item.data))))
+    with pytest.raises(NotCopyable, match="more than can be kept"):
+        watch.admit(picture(fitting, data=bytes(size)))
+    assert len(watch.group) == fitting
+
+
+def test_what_is_kept_fits_into_the_opening_of_the_next_session() -> None:
+    assert MAX_GROUP_BYTES <= MAX_OPENING_BYTES / 2
+    assert MAX_GROUP_ITEMS <= MAX_OPENING_ITEMS / 2
 
 
 @given(st.lists(st.integers(min_value=0, max_value=20_000), min_size=1, max_size=60))

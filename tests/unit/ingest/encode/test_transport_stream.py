@@ -1,8 +1,8 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
-from itertools import pairwise
+from itertools import cycle, pairwise, repeat
 
 import pytest
 from hypothesis import given
@@ -62,13 +62,15 @@ def pes(ticks: int, decode: int | None = None, *, size: int = 30) -> bytes:
     return b"\x00\x00\x01\xe0\x00\x00\x80" + bytes((flags, len(times))) + times + bytes(size)
 
 
-def ticks_of(frame: int) -> int:
-    return 900_000 + round(frame * 90_000 / GRID.frame_rate)
+def ticks_of(frame: int, grid: SegmentGrid = GRID) -> int:
+    return 900_000 + round(frame * 90_000 / grid.frame_rate)
 
 
-def picture(frame: int, *, keyframe: bool = False, delay: int = 2, size: int = 300) -> list[Unit]:
+def picture(
+    frame: int, *, keyframe: bool = False, delay: int = 2, size: int = 300, grid: SegmentGrid = GRID
+) -> list[Unit]:
     tables = [Unit(pid=pid, packets=packets(pid, b"\0table")) for pid in (TABLES, MAP)] if keyframe else []
-    payload = pes(ticks_of(frame), ticks_of(frame - delay), size=size)
+    payload = pes(ticks_of(frame, grid), ticks_of(frame - delay, grid), size=size)
     return [*tables, Unit(pid=VIDEO, packets=packets(VIDEO, payload, b"\x50" if keyframe else b"\x10"))]
 
 
@@ -76,37 +78,60 @@ def sound(ticks: int) -> Unit:
     return Unit(pid=AUDIO, packets=packets(AUDIO, pes(ticks, size=200)))
 
 
-def stream(frames: Sequence[int], *, audio_from: int = -1, delay: int = 2) -> list[Unit]:
-    """*frames* by decode time, and sound every 1920 ticks, which is a frame of it, from *audio_from* on."""
-    indexes = range(GRID.index_of_frame(frames[0]), GRID.index_of_frame(frames[-1]) + 1)
-    keyframes = {GRID.first_frame(SegmentIndex(index)) for index in indexes}
-    last = ticks_of(frames[-1])
+def stream(
+    frames: Sequence[int],
+    *,
+    audio_from: int = -1,
+    delay: int = 2,
+    ahead: int = 0,
+    sizes: Sequence[int] = (300,),
+    grid: SegmentGrid = GRID,
+) -> list[Unit]:
+    """*frames* by decode time, and sound every 1920 ticks, which is a frame of it, from *audio_from* on.
+
+    Sound comes *ahead* ticks earlier than its decode time says; pictures have *sizes*, one after the other.
+    """
+    indexes = range(grid.index_of_frame(frames[0]), grid.index_of_frame(frames[-1]) + 1)
+    keyframes = {grid.first_frame(SegmentIndex(index)) for index in indexes}
+    last = ticks_of(frames[-1], grid)
     units = [
-        (ticks_of(frame - delay), 0, picture(frame, keyframe=frame in keyframes, delay=delay))
-        for frame in frames
+        (
+            ticks_of(frame - delay, grid),
+            0,
+            picture(frame, keyframe=frame in keyframes, delay=delay, size=size, grid=grid),
+        )
+        for frame, size in zip(frames, cycle(sizes), strict=False)
     ]
     first_audio = 900_000 + audio_from * 1920
-    units += [(ticks, 1, [sound(ticks)]) for ticks in range(first_audio, last + 2000, 1920)]
+    units += [(ticks - ahead, 1, [sound(ticks)]) for ticks in range(first_audio, last + 2000, 1920)]
     # Program tables stand at the beginning too, before anything else.
     tables = [Unit(pid=pid, packets=packets(pid, b"\0table")) for pid in (DESCRIPTION, TABLES, MAP)]
     return tables + [unit for _, _, group in sorted(units, key=lambda unit: unit[:2]) for unit in group]
 
 
-def cutter(first: int = 0, grid: SegmentGrid = GRID) -> SegmentCutter:
-    return SegmentCutter(grid, first=SegmentIndex(first), clock_start=CLOCK_START)
+def cutter(first: int = 0, grid: SegmentGrid = GRID, *, prompt: bool = True) -> SegmentCutter:
+    return SegmentCutter(grid, first=SegmentIndex(first), clock_start=CLOCK_START, prompt=prompt)
 
 
 def data_of(units: Sequence[Unit]) -> bytes:
     return b"".join(unit.packets for unit in units)
 
 
-def cut(data: bytes, *, first: int = 0, sizes: Iterator[int] | None = None) -> list[MediaSegment]:
-    """All segments of *data*, which is handed over in pieces of *sizes*."""
-    one = cutter(first)
+def cut(
+    data: bytes,
+    *,
+    first: int = 0,
+    sizes: Iterable[int] | None = None,
+    grid: SegmentGrid = GRID,
+    prompt: bool = True,
+) -> list[MediaSegment]:
+    """All segments of *data*, which is handed over in pieces of *sizes*, over and over."""
+    one = cutter(first, grid, prompt=prompt)
+    pieces = cycle(sizes) if sizes else repeat(len(data))
     segments: list[MediaSegment] = []
     rest = data
     while rest:
-        size = next(sizes) if sizes else len(rest)
+        size = next(pieces)
         segments += one.feed(rest[:size])
         rest = rest[size:]
     last = one.finish()
@@ -141,11 +166,99 @@ def test_durations_follow_the_grid_and_the_last_one_is_as_long_as_its_pictures()
     assert segments[-1].start + segments[-1].duration == GRID.time_of_frame(75)
 
 
-def test_a_segment_holds_the_sound_from_its_keyframe_s_decode_time_to_the_next_one_s() -> None:
-    segments = cut(data_of(stream(range(75))))
-    for segment in segments[1:]:
-        keyframe = ticks_of(GRID.first_frame(segment.index) - 2)
-        assert 0 <= times(segment.data, AUDIO)[0] - keyframe < 1920
+RATES = [*(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)), *(Fraction(rate) for rate in (10, 25, 60))]
+
+
+@given(
+    rate=st.sampled_from(RATES),
+    delay=st.integers(min_value=0, max_value=3),
+    ahead=st.integers(min_value=0, max_value=20_000),
+)
+def test_a_segment_holds_the_sound_from_its_keyframe_s_decode_time_to_the_next_one_s(
+    rate: Fraction, delay: int, ahead: int
+) -> None:
+    """However far ahead of the pictures it comes, and whatever the clock's ticks make of the frame rate."""
+    grid = SegmentGrid(frame_rate=rate, segment_duration=timedelta(seconds=1))
+    frames = range(grid.first_frame(SegmentIndex(2)) + 2)
+    segments = cut(data_of(stream(frames, delay=delay, ahead=ahead, grid=grid)), grid=grid)
+    decoded = [grid.first_frame(SegmentIndex(index)) - delay for index in (1, 2)]
+    boundaries = [Fraction(900_000), *(900_000 + frame * 90_000 / rate for frame in decoded)]
+    for segment, (start, end) in zip(segments, pairwise(boundaries), strict=False):
+        expected = [ticks for ticks in range(900_000, 1_200_000, 1920) if start <= ticks < end]
+        assert times(segment.data, AUDIO) == expected
+
+
+def through_last_picture(units: Sequence[Unit]) -> int:
+    """How many of *units* it takes to have all pictures."""
+    return max(number for number, unit in enumerate(units) if unit.pid == VIDEO) + 1
+
+
+def test_a_segment_is_complete_with_the_last_packet_of_its_last_picture() -> None:
+    one = cutter()
+    units = stream(range(30), ahead=3003)
+    data = data_of(units[: through_last_picture(units)])
+    assert list(one.feed(data[:-188])) == []
+    (segment,) = one.feed(data[-188:])
+    assert len(times(segment.data, VIDEO)) == 30
+    assert one.finish() is None
+
+
+def test_a_picture_that_fills_its_last_packet_is_complete_when_another_unit_begins() -> None:
+    one = cutter()
+    filling = 182 + 184 - len(pes(0, 0, size=0))
+    units = stream(range(30), ahead=3003, sizes=[filling])
+    count = through_last_picture(units)
+    assert list(one.feed(data_of(units[:count]))) == []
+    assert [segment.index for segment in one.feed(units[count].packets)] == [0]
+
+
+def test_a_segment_waits_for_its_sound() -> None:
+    one = cutter()
+    units = [unit for unit in stream(range(30)) if unit.pid != AUDIO]
+    assert list(one.feed(data_of(units))) == []
+    *sounds, last = (sound(ticks) for ticks in range(900_000, ticks_of(28), 1920))
+    assert list(one.feed(data_of(sounds))) == []
+    (segment,) = one.feed(last.packets)
+    assert len(times(segment.data, AUDIO)) == len(sounds) + 1
+
+
+def test_a_segment_that_lacks_a_picture_ends_where_the_next_one_begins() -> None:
+    """A copied source can leave frames out."""
+    units = stream([*range(12), *range(13, 40)])
+    segments = cut(data_of(units))
+    assert [len(times(segment.data, VIDEO)) for segment in segments] == [29, 10]
+
+
+@given(
+    rate=st.sampled_from(RATES),
+    delay=st.integers(min_value=0, max_value=3),
+    ahead=st.integers(min_value=0, max_value=20_000),
+    sizes=st.lists(st.integers(min_value=1, max_value=600), min_size=1, max_size=8),
+    pieces=st.lists(st.integers(min_value=100, max_value=5000), min_size=1, max_size=8),
+)
+def test_a_segment_is_the_same_whether_or_not_it_waits_for_the_next_one(
+    rate: Fraction, delay: int, ahead: int, sizes: list[int], pieces: list[int]
+) -> None:
+    grid = SegmentGrid(frame_rate=rate, segment_duration=timedelta(seconds=1))
+    frames = range(grid.first_frame(SegmentIndex(1)) + 2)
+    data = data_of(stream(frames, delay=delay, ahead=ahead, sizes=sizes, grid=grid))
+    late = cut(data, grid=grid, prompt=False)
+    assert [segment.index for segment in late] == [0, 1]
+    assert cut(data, sizes=pieces, grid=grid) == late
+
+
+def test_the_last_segment_keeps_the_sound_that_goes_with_its_last_pictures() -> None:
+    """The next segment, in which it lies by decode time, does not come."""
+    data = data_of(stream(range(60), ahead=3003))
+    one = cutter()
+    segments = list(one.feed(data[: len(data) // 2]))
+    one.expect_end()
+    segments += one.feed(data[len(data) // 2 :])
+    last = one.finish()
+    assert last is not None
+    assert [segment.index for segment in (*segments, last)] == [0, 1]
+    assert times(last.data, AUDIO)[-1] > ticks_of(59) - 1920
+    assert one.finish() is None
 
 
 def test_the_encoder_s_priming_before_the_session_s_beginning_is_dropped() -> None:
@@ -170,12 +283,7 @@ FORTY_FRAMES = data_of(stream(range(40))), cut(data_of(stream(range(40))))
 @given(st.lists(st.integers(min_value=1, max_value=5000), min_size=1))
 def test_any_split_of_the_bytes_gives_the_same_segments(sizes: list[int]) -> None:
     data, whole = FORTY_FRAMES
-
-    def endless() -> Iterator[int]:
-        while True:
-            yield from sizes
-
-    assert cut(data, sizes=endless()) == whole
+    assert cut(data, sizes=sizes) == whole
 
 
 @pytest.mark.parametrize("hours", [26, 27, 24 * 30])
@@ -193,7 +301,7 @@ def stream_from(first: int, count: int) -> list[Unit]:
     units: list[Unit] = []
     for frame in range(first, first + count):
         keyframe = GRID.first_frame(GRID.index_of_frame(frame)) == frame
-        units += [*picture(frame, keyframe=keyframe), sound(ticks_of(frame))]
+        units += [*picture(frame, keyframe=keyframe), sound(ticks_of(frame - 2))]
     return units
 
 
@@ -221,7 +329,7 @@ def test_a_keyframe_within_a_segment_cuts_nothing() -> None:
 
 
 def test_what_a_copied_source_has_before_the_first_segment_is_dropped() -> None:
-    units = [*stream_from(0, 15), *picture(15, keyframe=True), *stream_from(16, 54)]
+    units = [*stream_from(0, 15), *picture(15, keyframe=True), sound(ticks_of(13)), *stream_from(16, 54)]
     copied = cut(data_of(units), first=1)
     assert copied == cut(data_of(stream_from(30, 40)), first=1)
     assert [segment.index for segment in copied] == [1, 2]
@@ -261,15 +369,22 @@ def test_nothing_in_gives_nothing_out() -> None:
         packets(VIDEO, b"\x00\x00\x02\xe0" + bytes(40)),
         packets(VIDEO, b"\x00\x00\x01\xe0\x00\x00\x80\x00\x00" + bytes(40)),
         packets(VIDEO, pes(900_000)[:8], b"\x10" + bytes(175)),
+        packets(0x102, pes(900_000)),
     ],
     ids=[
         *("no sync byte", "off the grid", "backwards", "no start code", "no time"),
-        "a header that is cut short",
+        *("a header that is cut short", "another track"),
     ],
 )
 def test_what_ffmpeg_would_not_write_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidTransportStream):
         cut(data)
+
+
+def test_sound_without_end_and_without_pictures_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_stream, "MAX_SEGMENT_BYTES", 188 * 40)
+    with pytest.raises(InvalidTransportStream, match="larger"):
+        cut(data_of([sound(900_000 + 1920 * number) for number in range(30)]))
 
 
 def test_a_segment_above_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bucketcast.stream.encoder_report import InputFault
 from ingest.feed import EncodedFrame, Track
-from ingest.feed.input_monitor import LONG_KEYFRAME_INTERVAL, MAX_FRAMES, InputMonitor
+from ingest.feed.input_monitor import LONG_KEYFRAME_INTERVAL, MAX_FRAMES, NO_VIDEO_AFTER, InputMonitor
 
 FRAME = timedelta(milliseconds=40)
 KEYFRAMES = 50  # frames
@@ -19,6 +19,18 @@ def picture(time: timedelta, *, keyframe: bool = False) -> EncodedFrame:
     return EncodedFrame(
         track=Track.VIDEO, decode_time=time, presentation_time=time, keyframe=keyframe, data=b"picture"
     )
+
+
+def sound(time: timedelta) -> EncodedFrame:
+    return EncodedFrame(
+        track=Track.AUDIO, decode_time=time, presentation_time=time, keyframe=True, data=b"sound"
+    )
+
+
+def hear(monitor: InputMonitor, begin: timedelta, seconds: float) -> None:
+    """Let sound come for *seconds* from *begin* on, all at once: only its own times count."""
+    for number in range(round(seconds * 10) + 1):
+        monitor.observe(sound(begin + number * timedelta(milliseconds=100)), arrived=0.0)
 
 
 def watched(
@@ -90,18 +102,31 @@ def test_a_frame_left_out_now_and_then_is_no_variable_frame_rate() -> None:
     assert watched(number for number in range(250) if number % 25 != 7).faults() == ()
 
 
-def test_sound_says_nothing() -> None:
-    monitor = InputMonitor(has_audio=True)
-    for number in range(100):
-        frame = EncodedFrame(
-            track=Track.AUDIO,
-            decode_time=number * timedelta(seconds=1),
-            presentation_time=timedelta(0),
-            keyframe=True,
-            data=b"",
-        )
-        monitor.observe(frame, arrived=0.0)
+@pytest.mark.parametrize("ahead", [-10, 0, 10])
+def test_sound_between_pictures_says_nothing_however_far_from_them_its_times_are(ahead: int) -> None:
+    monitor = watched(range(100))
+    for number in range(100, 300):
+        monitor.observe(picture(number * FRAME, keyframe=number % KEYFRAMES == 0), arrived=number * 0.04)
+        monitor.observe(sound(number * FRAME + timedelta(seconds=ahead)), arrived=number * 0.04)
     assert monitor.faults() == ()
+
+
+@pytest.mark.parametrize("pictures", [0, 100])
+def test_sound_that_goes_on_without_pictures_is_named(pictures: int) -> None:
+    """From the beginning or after some; a pause of two seconds is not named yet."""
+    monitor, end = watched(range(pictures)), pictures * FRAME
+    hear(monitor, end, NO_VIDEO_AFTER.total_seconds())
+    assert monitor.faults() == ()
+    hear(monitor, end + NO_VIDEO_AFTER, 0.1)
+    assert monitor.faults() == (InputFault.NO_VIDEO,)
+
+
+def test_missing_pictures_are_forgotten_when_one_comes() -> None:
+    monitor = watched(range(100))
+    hear(monitor, 100 * FRAME, 3.0)
+    assert monitor.faults() == (InputFault.NO_VIDEO,)
+    monitor.observe(picture(175 * FRAME), arrived=7.0)
+    assert InputFault.NO_VIDEO not in monitor.faults()
 
 
 def test_a_flood_whose_times_stand_still_is_not_kept() -> None:
@@ -112,10 +137,12 @@ def test_a_flood_whose_times_stand_still_is_not_kept() -> None:
     assert len(monitor._frames) <= MAX_FRAMES
 
 
-@given(st.lists(st.tuples(st.integers(-10_000, 10_000), st.booleans(), st.floats(0, 1)), max_size=60))
-def test_no_times_are_too_strange_to_be_looked_at(frames: list[tuple[int, bool, float]]) -> None:
+@given(st.lists(st.tuples(st.integers(-10_000, 10_000), st.sampled_from("KPS"), st.floats(0, 1)), max_size=60))
+def test_no_times_are_too_strange_to_be_looked_at(frames: list[tuple[int, str, float]]) -> None:
+    """Of keyframes, other pictures and sound."""
     monitor, arrived = InputMonitor(has_audio=True), 0.0
-    for milliseconds, keyframe, pause in frames:
+    for milliseconds, kind, pause in frames:
         arrived += pause
-        monitor.observe(picture(timedelta(milliseconds=milliseconds), keyframe=keyframe), arrived=arrived)
+        time = timedelta(milliseconds=milliseconds)
+        monitor.observe(sound(time) if kind == "S" else picture(time, keyframe=kind == "K"), arrived=arrived)
         assert set(monitor.faults()) <= set(InputFault)

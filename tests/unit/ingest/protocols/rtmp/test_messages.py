@@ -34,7 +34,7 @@ def _tag(type_id: int, timestamp: int, body: bytes) -> bytes:
     return header + low.to_bytes(3, "big") + bytes((high,)) + bytes(3) + body + bytes(4)
 
 
-CALL = Command(name="publish", transaction=5.0, arguments=(None, "key"), stream_id=1)
+CALL = Command(name="publish", transaction=5.0, arguments=(None, "key"))
 
 
 @pytest.mark.parametrize(

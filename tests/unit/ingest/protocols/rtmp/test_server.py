@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -17,6 +18,7 @@ from ingest.protocols.rtmp import (
     PublishRequest,
     RtmpLimits,
     RtmpServer,
+    SourceMetadata,
     messages,
 )
 from ingest.protocols.rtmp.chunks import Message
@@ -39,6 +41,13 @@ def frame(milliseconds: int, data: bytes = b"picture", *, offset: int = 0) -> En
         presentation_time=timedelta(milliseconds=milliseconds + offset),
         keyframe=milliseconds == 0,
         data=data,
+    )
+
+
+def sound(milliseconds: int) -> EncodedFrame:
+    time = timedelta(milliseconds=milliseconds)
+    return EncodedFrame(
+        track=Track.AUDIO, decode_time=time, presentation_time=time, keyframe=True, data=b"sound"
     )
 
 
@@ -65,25 +74,78 @@ async def ended(handler: RecordingHandler) -> RecordingSession:
 async def test_what_is_published_is_received() -> None:
     handler = RecordingHandler()
     async with serving(handler) as server:
-        address = server.address
-        await publish(address, KEY, ITEMS)
+        await publish(server.address, KEY, ITEMS)
         session = await ended(handler)
     assert session.items == ITEMS
     assert session.reasons == [CloseReason.UNPUBLISHED]
     (request,) = handler.requests
-    assert request.app == "live"
+    assert request.stream_key.secret == KEY
     assert request.peer_address == "127.0.0.1"
-    assert request.tc_url == f"rtmp://127.0.0.1:{address[1]}/live"
+
+
+async def test_sound_is_received_with_the_picture_behind_it() -> None:
+    handler = RecordingHandler()
+    items = [AVC, AAC, frame(0), sound(10), sound(31), frame(40)]
+    async with serving(handler) as server, RtmpPublisher() as publisher:
+        await publisher.publish(server.address, KEY)
+        for item in items[:-1]:
+            await publisher.send_item(item)
+        await publisher.wait_until_read()
+        (session,) = handler.sessions
+        assert session.items == items[:3]
+        await publisher.send_item(items[-1])
+        await publisher.wait_until_read()
+        assert session.items == items
+
+
+async def test_sound_without_pictures_is_received_all_the_same() -> None:
+    handler = RecordingHandler()
+    sounds = [sound(21 * number) for number in range(3)]
+    async with serving(handler) as server, RtmpPublisher() as publisher:
+        await publisher.publish(server.address, KEY)
+        for item in (AAC, *sounds):
+            await publisher.send_item(item)
+        await publisher.wait_until_read()
+        (session,) = handler.sessions
+        assert session.items == [AAC, *sounds]
+
+
+@pytest.mark.parametrize("unpublishes", [True, False])
+async def test_last_sound_is_received_however_the_connection_ends(unpublishes: bool) -> None:  # noqa: FBT001
+    handler = RecordingHandler()
+    items = [AVC, AAC, frame(0), sound(10)]
+    async with serving(handler) as server:
+        async with RtmpPublisher() as publisher:
+            await publisher.publish(server.address, KEY)
+            for item in items:
+                await publisher.send_item(item)
+            if unpublishes:
+                await publisher.unpublish()
+        session = await ended(handler)
+    assert session.items == items
+    assert len(session.reasons) == 1
+
+
+async def test_session_that_fails_on_the_last_sound_is_closed() -> None:
+    def on_item(item: FeedItem) -> None:
+        if item == sound(10):
+            raise RuntimeError("bug")
+
+    handler = RecordingHandler(on_item)
+    async with serving(handler) as server:
+        await publish(server.address, KEY, [AVC, AAC, frame(0), sound(10)])
+        session = await ended(handler)
+    assert session.reasons == [CloseReason.UNPUBLISHED]
 
 
 async def test_metadata_reaches_the_session() -> None:
     handler = RecordingHandler()
     async with serving(handler) as server, RtmpPublisher() as publisher:
         await publisher.publish(server.address, KEY)
-        publisher.send_metadata(encoder="obs", width=640.0)
+        publisher.send_metadata(encoder="obs", framerate=25.0)
         await publisher.unpublish()
         session = await ended(handler)
-    assert [(said.encoder, said.width) for said in session.said] == [("obs", 640)]
+    assert session.said == [SourceMetadata(frame_rate=Fraction(25))]
 
 
 async def test_many_publish_at_once() -> None:
