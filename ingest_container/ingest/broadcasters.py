@@ -9,13 +9,15 @@ from typing import Final
 from bucketcast.errors import BucketcastError, InvalidInput, InvalidName, NotFound, Refused, Unavailable
 from bucketcast.stream.claim import LEASE
 from bucketcast.stream.encoder_report import InputFault
-from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.identifiers import RungName, StreamId
 from bucketcast.stream.stream_key import key_matches, parse_stream_key
 from bucketcast.stream.stream_record import StreamRecord
 from bucketcast.stream_records import latest_stream_record
-from ingest.encode.intake import Resumption, SourceChanged
-from ingest.encode.opening import Opened, Opening
+from ingest.encode.intake import SessionOver
+from ingest.encode.opening import Opening
+from ingest.encode.overload import EncoderOverloaded
 from ingest.encode.session_encoder import EncoderFailed
+from ingest.encode.source import Opened
 from ingest.feed import CodecConfiguration, FeedItem
 from ingest.protocols.rtmp import (
     CloseReason,
@@ -42,7 +44,7 @@ KEPT_REASONS: Final = frozenset(
 
 
 class Broadcaster:
-    """One connection of a broadcaster: its feed becomes a session, or several if the source changes."""
+    """One connection of a broadcaster: its feed becomes a session, or several where one cannot go on."""
 
     def __init__(
         self,
@@ -64,6 +66,9 @@ class Broadcaster:
         self._configurations: dict[str, CodecConfiguration] = {}
         self._session: Session | None = None
         self._fault: InputFault | None = None  # what ended the session before
+        # The last rung that was too much for the encoder, and that stays away as long as the connection lasts:
+        # how much room a quicker scene leaves for it could only be guessed.
+        self._shed: RungName | None = None
         self._may_pass_through = stream.configuration.pass_through
         self._opening = self._fresh_opening()
 
@@ -120,7 +125,9 @@ class Broadcaster:
 
     async def _open(self, opened: Opened) -> Session:
         self._opening = self._fresh_opening()  # the same frames never open a second session
-        return await Session.open(self._record, opened, self._surroundings, self._over, fault=self._fault)
+        return await Session.open(
+            self._record, opened, self._surroundings, self._over, fault=self._fault, shed=self._shed
+        )
 
     async def _take(self, item: FeedItem) -> None:
         try:
@@ -128,26 +135,35 @@ class Broadcaster:
                 await self._session.write(item)
             elif (opened := self._opening.add(item)) is not None:
                 self._session = await self._open(opened)
-        except SourceChanged as change:
-            _log.warning("source changed", extra={"stream": self.stream, "reason": str(change)})
-            session, self._session = self._session, None
-            self._fault = change.fault
-            # A sender that could not be passed through once would end the next session too.
-            self._may_pass_through &= change.fault is not InputFault.NOT_PASSED_THROUGH
-            if session is not None:
-                # First: what follows may refuse the new source.
-                await session.finish(continues=True)
-            self._opening = self._fresh_opening(change.resumption)
-            self._opening.add(item)
+        except SessionOver as over:
+            await self._go_on(over, item)
 
-    def _fresh_opening(self, resumption: Resumption | None = None) -> Opening:
-        """An opening that knows the formats that were announced so far, and goes on at *resumption*."""
+    async def _go_on(self, over: SessionOver, item: FeedItem) -> None:
+        """Go on with *item* after the session that is *over*."""
+        _log.warning("session cannot go on", extra={"stream": self.stream, "reason": str(over)})
+        session, self._session = self._session, None
+        self._fault = over.fault
+        # A sender that could not be passed through once would end the next session too.
+        self._may_pass_through &= over.fault is not InputFault.NOT_PASSED_THROUGH
+        if isinstance(over, EncoderOverloaded):
+            self._shed = over.shed
+        if session is not None:
+            # First: what follows may refuse the new source.
+            await session.finish(continues=True)
+        if over.successor is None:
+            self._opening = self._fresh_opening()
+            self._opening.add(item)
+        else:
+            self._session = await self._open(over.successor)
+            await self._take(item)
+
+    def _fresh_opening(self) -> Opening:
+        """An opening that knows the formats that were announced so far."""
         opening = Opening(
             metadata_rate=self._metadata_rate,
             pass_through=self._record.configuration if self._may_pass_through else None,
-            begin=resumption.begin if resumption else None,
         )
-        for item in (*self._configurations.values(), *(resumption.items if resumption else ())):
+        for item in self._configurations.values():
             opening.add(item)
         return opening
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from ingest.control import Control
 from ingest.deliver.timeline_writer import TimelineWriter
 from ingest.deliver.upload import SegmentUploader
 from ingest.encode.ladder import EncodingPlan, plan_encoding
-from ingest.encode.opening import Opened
 from ingest.encode.session_encoder import CutSegment, SessionEncoder
+from ingest.encode.source import Opened
 from ingest.feed import EncodedFrame, FeedItem, Track
 from ingest.feed.input_monitor import InputMonitor
 from ingest.metrics import Metrics, StreamMetrics
@@ -119,14 +119,16 @@ class Session:
         on_over: Callable[[str], None],
         *,
         fault: InputFault | None = None,
+        shed: RungName | None = None,
     ) -> Self:
         """Claim a session of *stream* for what *opened* and start to encode it.
 
         *on_over* is called with "replaced" or "ended" when the session is over before its broadcaster is.
-        *fault* is what ended the broadcaster's session before, to be reported with this one.
+        *fault* is what ended the broadcaster's session before, to be reported with this one; *shed* is for
+        plan_encoding.
         Raises Refused while another broadcaster is on air, NotFound, Unavailable.
         """
-        plan = plan_encoding(stream.configuration, opened.source, source_delay=opened.source_delay)
+        plan = plan_encoding(stream.configuration, opened.source, source_delay=opened.source_delay, shed=shed)
         record = await _claim(
             surroundings.control,
             ClaimRequest(
@@ -138,7 +140,11 @@ class Session:
             ),
         )
         missed = stream.configuration.pass_through and not plan.copies_top
-        standing = (fault, InputFault.NOT_PASSED_THROUGH if missed else None)
+        standing = (
+            fault,
+            InputFault.NOT_PASSED_THROUGH if missed else None,
+            InputFault.ENCODER_OVERLOADED if shed else None,
+        )
         faults = tuple(each for each in standing if each is not None)
         session = cls(record, plan, opened, surroundings, on_over, standing_faults=faults)
         surroundings.metrics.sessions.inc()
@@ -154,16 +160,21 @@ class Session:
             },
         )
         try:
-            await session._encoder.start()
-            for item in opened.items:
-                await session.write(item)
+            await session._start(opened.items)
         except BaseException:
             await session.finish()
             raise
         return session
 
+    async def _start(self, items: Iterable[FeedItem]) -> None:
+        self._writer.media_received(self._surroundings.now())
+        await self._encoder.start(items)
+        for item in items:
+            if isinstance(item, EncodedFrame):
+                self._monitor.observe(item, arrived=self._media_at)
+
     async def write(self, item: FeedItem) -> None:
-        """Encode *item*, waiting while the encoder is far behind; raises SourceChanged and EncoderFailed."""
+        """Encode *item*, waiting while the encoder is far behind; raises SessionOver and EncoderFailed."""
         arrived = self._media_at = self._loop.time()
         self._writer.media_received(self._surroundings.now())
         self._is_writing = True
@@ -172,7 +183,7 @@ class Session:
         finally:
             self._is_writing = False
             self._media_at = self._loop.time()
-        # What the encoder did not take, because the source changed, is the next session's.
+        # What the encoder did not take, because the session is over, is the next one's.
         if isinstance(item, EncodedFrame):
             self._monitor.observe(item, arrived=arrived)
 

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
@@ -24,9 +25,11 @@ from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex
 from ingest.encode import (
     CutSegment,
     EncoderFailed,
+    EncoderOverloaded,
     Opened,
     Opening,
     SessionEncoder,
+    SessionOver,
     SourceChanged,
     find_ffmpeg,
     overload,
@@ -38,6 +41,7 @@ from ingest.encode.transport_stream import MediaSegment
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip, read_frame_numbers
+from tools.pace import in_real_time, slowed
 
 FFMPEG = find_ffmpeg()
 CONFIGURATION = StreamConfiguration(
@@ -73,7 +77,7 @@ class Encoded:
     opened: Opened
     encoder: SessionEncoder
     segments: dict[RungName, list[CutSegment]] = field(default_factory=dict)
-    change: SourceChanged | None = None
+    over: SessionOver | None = None
 
     def media(self, rung: RungName) -> bytes:
         return b"".join(segment.data for segment in self.segments[rung])
@@ -97,15 +101,19 @@ async def encode(
     stall_timeout: timedelta = timedelta(seconds=10),
     interfere: Interference | None = None,
     opening: Opening | None = None,
+    opened: Opened | None = None,
 ) -> Encoded:
-    """Encode *items* as fast as it goes; *interfere* sees each segment before it counts as delivered."""
+    """Encode *items*, behind those of *opened*, as fast as it goes.
+
+    *interfere* sees each segment before it counts as delivered.
+    """
 
     async def deliver(segment: CutSegment) -> None:
         if interfere is not None:
             await interfere(encoder, segment)
         encoded.segments.setdefault(segment.rung, []).append(segment)
 
-    opened, rest = open_feed(items, opening)
+    opened, rest = open_feed(items, opening) if opened is None else (opened, list(items))
     encoder = SessionEncoder(
         plan_encoding(configuration, opened.source, source_delay=opened.source_delay),
         origin=opened.origin,
@@ -115,12 +123,12 @@ async def encode(
         stall_timeout=stall_timeout,
     )
     encoded = Encoded(opened=opened, encoder=encoder)
-    await encoder.start()
+    await encoder.start(opened.items)
     try:
-        for item in (*opened.items, *rest):
+        for item in rest:
             await encoder.write(item)
-    except SourceChanged as change:
-        encoded.change = change
+    except SessionOver as over:
+        encoded.over = over
     try:
         await encoder.finish()
     finally:
@@ -610,7 +618,7 @@ async def test_a_source_whose_keyframes_lie_on_the_grid_is_the_top_rung_itself(
     configuration = replace_preset(COPYING, preset)
     encoded = await encode(items, configuration, opening=Opening(pass_through=configuration))
     assert encoded.opened.source_delay == b_frames
-    assert encoded.change is None
+    assert encoded.over is None
     assert_copied(encoded, clip)
     sent = [item for item in items if isinstance(item, EncodedFrame) and item.track is Track.VIDEO]
     top = COPYING.rungs[0]
@@ -696,19 +704,16 @@ async def test_a_source_that_leaves_the_grid_goes_on_encoded_without_a_frame_los
     items = [*read_feed(make_clip(on)), *beyond]
     first = await encode(items, COPYING, opening=Opening(pass_through=COPYING))
     assert first.opened.source_delay is not None
-    assert first.change is not None
-    assert first.change.fault is InputFault.NOT_PASSED_THROUGH
-    resumption = first.change.resumption
-    assert resumption is not None
+    assert first.over is not None
+    assert first.over.fault is InputFault.NOT_PASSED_THROUGH
+    successor = first.over.successor
+    assert successor is not None
     # The keyframe at 6 s is the last that lies on the grid, the next comes at 9.3 s; and of the pictures around
     # the boundary at 8 s, some of those before are sent after the first beyond.
-    copied = round((resumption.begin - first.opened.origin - on.duration).total_seconds() * on.frame_rate)
+    copied = round((successor.origin - first.opened.origin - on.duration).total_seconds() * on.frame_rate)
     assert 56 < copied <= 60
-    taken = items.index(resumption.items[-1]) + 1
-    configurations = [item for item in items if not isinstance(item, EncodedFrame)]
-    second = await encode(
-        [*configurations, *resumption.items, *items[taken:]], COPYING, opening=Opening(begin=resumption.begin)
-    )
+    taken = items.index(successor.items[-1]) + 1
+    second = await encode(items[taken:], COPYING, opened=successor)
     for rung in COPYING.rungs:
         assert [stamped.number for stamped in read_frame_numbers(first.media(rung.name))] == [
             *range(on.frames),
@@ -765,3 +770,155 @@ async def test_what_an_overloaded_encoder_cannot_make_is_left_out_of_every_rung_
     assert encoder.lost == 2 * len(lacking)
     assert max(lags) < 2 * bound
     assert lags[-1] < bound
+
+
+THREE = StreamConfiguration(
+    rungs=(
+        RungConfiguration(name=RungName("360p"), video_bitrate=BitsPerSecond(600_000)),
+        *CONFIGURATION.rungs,
+    ),
+    segment_duration=timedelta(seconds=1),
+)
+
+
+async def encode_in_real_time(
+    items: Sequence[FeedItem],
+    configuration: StreamConfiguration,
+    *,
+    keeps_up_with: int,
+    opening: Opening | None = None,
+    interfere: Interference | None = None,
+) -> list[Encoded]:
+    """Encode *items* as they would come from a broadcaster, in as many sessions as it takes.
+
+    FFmpeg is slow with more rungs than it *keeps_up_with*.
+    """
+    sessions: list[Encoded] = []
+
+    async def begin(opened: Opened, shed: RungName | None = None) -> Encoded:
+        async def deliver(segment: CutSegment) -> None:
+            if interfere is not None:
+                await interfere(encoder, segment)
+            session.segments.setdefault(segment.rung, []).append(segment)
+
+        plan = plan_encoding(configuration, opened.source, source_delay=opened.source_delay, shed=shed)
+        encoder = SessionEncoder(plan, origin=opened.origin, ffmpeg=FFMPEG, on_segment=deliver)
+        session = Encoded(opened=opened, encoder=encoder)
+        sessions.append(session)
+        await encoder.start(opened.items)
+        if len(plan.rungs) > keeps_up_with:
+            await stack.enter_async_context(slowed(encoder, speed=0.1, after=1))
+        return session
+
+    async with AsyncExitStack() as stack:
+        opened, rest = open_feed(items, opening)
+        session = await begin(opened)
+        async for item in in_real_time(rest):
+            try:
+                await session.encoder.write(item)
+            except EncoderOverloaded as over:
+                session.over = over
+            if (ended := session.over) is not None:
+                assert isinstance(ended, EncoderOverloaded)
+                assert ended.successor is not None
+                await session.encoder.finish()
+                session = await begin(ended.successor, ended.shed)
+                await session.encoder.write(item)
+        async with asyncio.timeout(2):  # one that does not keep up would take far longer
+            while session.encoder.lag >= overload.NOTED_LAG:  # noqa: ASYNC110 - nothing but time makes it so
+                await asyncio.sleep(0.05)
+        await session.encoder.finish()
+    return sessions
+
+
+@pytest.fixture
+def soon_overloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes an encoder eleven seconds takes it three."""
+    monkeypatch.setattr(overload, "NOTED_LAG", timedelta(seconds=1.5))
+    monkeypatch.setattr(overload, "MEASURED_FOR", timedelta(seconds=1))
+    monkeypatch.setattr(session_encoder, "_WATCH_INTERVAL", timedelta(milliseconds=100))
+
+
+def frame_numbers(sessions: Sequence[Encoded], rung: RungName) -> list[int | None]:
+    return [
+        stamped.number
+        for session in sessions
+        if rung in session.segments
+        for stamped in read_frame_numbers(session.media(rung))
+    ]
+
+
+@pytest.mark.usefixtures("soon_overloaded")
+async def test_an_encoder_that_is_too_slow_for_three_rungs_goes_on_with_two_and_no_frame_is_lost() -> None:
+    clip = replace(CLIP, width=640, height=360)
+    sessions = await encode_in_real_time(read_feed(make_clip(clip)), THREE, keeps_up_with=2)
+    first, second = sessions
+    assert isinstance(first.over, EncoderOverloaded)
+    assert (first.over.shed, first.over.fault) == (RungName("360p"), InputFault.ENCODER_OVERLOADED)
+    top, *others = (rung.name for rung in THREE.rungs)
+    indexes = [[segment.index for segment in first.segments[rung]] for rung in (top, *others)]
+    assert indexes == [list(range(len(indexes[0])))] * 3
+    assert frame_numbers(sessions, top) == frame_numbers([first], others[0])
+    for rung in others:
+        assert frame_numbers(sessions, rung) == list(range(clip.frames))
+        assert packet_times(second.media(rung), "video")[0] == 900_000
+        sound = packet_times(second.media(rung), "audio")
+        assert {after - before for before, after in pairwise(sound)} == {1920}
+    assert [(session.encoder.restarts, session.encoder.lost) for session in sessions] == [(0, 0), (0, 0)]
+
+
+@pytest.mark.usefixtures("soon_overloaded")
+async def test_beside_a_copied_rung_the_largest_that_is_encoded_is_shed_and_the_copy_goes_on() -> None:
+    """Nothing is observed anew: the source is what it was."""
+    clip = copied_clip(1, seconds=6)
+    configuration = msgspec.structs.replace(COPYING, segment_duration=timedelta(seconds=1))
+    sessions = await encode_in_real_time(
+        read_feed(make_clip(clip)),
+        configuration,
+        keeps_up_with=1,
+        opening=Opening(pass_through=configuration),
+    )
+    first, second = sessions
+    assert isinstance(first.over, EncoderOverloaded)
+    assert first.over.shed == RungName("144p")
+    assert list(second.segments) == [RungName("180p")]
+    assert second.opened.source_delay == first.opened.source_delay == 2
+    assert frame_numbers(sessions, RungName("180p")) == list(range(clip.frames))
+
+
+async def test_an_ffmpeg_that_was_stopped_for_three_seconds_catches_up_and_nothing_is_shed() -> None:
+    stopped: list[asyncio.TimerHandle] = []
+
+    async def stop(encoder: SessionEncoder, segment: CutSegment) -> None:
+        if segment.index == 0 and not stopped and encoder.pid is not None:
+            os.kill(encoder.pid, signal.SIGSTOP)
+            stopped.append(asyncio.get_running_loop().call_later(3, os.kill, encoder.pid, signal.SIGCONT))
+
+    (session,) = await encode_in_real_time(
+        read_feed(make_clip(CLIP)), CONFIGURATION, keeps_up_with=2, interfere=stop
+    )
+    assert stopped
+    assert_exact(session, CLIP)
+    assert session.encoder.restarts == 0
+
+
+@pytest.mark.usefixtures("soon_overloaded")
+async def test_who_ends_a_broadcast_while_its_encoder_is_overloaded_loses_nothing() -> None:
+    """No session follows then: what waits is encoded by this one."""
+    opened, rest = open_feed(read_feed(make_clip(CLIP)))
+    encoded: dict[RungName, bytes] = {}
+
+    async def deliver(segment: CutSegment) -> None:
+        encoded[segment.rung] = encoded.get(segment.rung, b"") + segment.data
+
+    plan = plan_encoding(CONFIGURATION, opened.source)
+    encoder = SessionEncoder(plan, origin=opened.origin, ffmpeg=FFMPEG, on_segment=deliver)
+    await encoder.start((*opened.items, *rest))
+    async with slowed(encoder, speed=0.3):
+        while not encoder._pace.cannot_catch_up:  # noqa: ASYNC110 - nothing but time makes it so
+            await asyncio.sleep(0.05)
+    await encoder.finish()
+    for rung in plan.rungs:
+        numbers = [stamped.number for stamped in read_frame_numbers(encoded[rung.name])]
+        assert numbers == list(range(CLIP.frames))
+    assert (encoder.restarts, encoder.lost) == (0, 0)

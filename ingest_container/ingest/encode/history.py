@@ -87,6 +87,10 @@ class FeedHistory:
         earlier = [start for start in self._starts if start.time <= time]
         return earlier[-1] if earlier else next(iter(self._starts), None)
 
+    def start_from(self, time: timedelta) -> GroupStart | None:
+        """The first group that starts at or after *time*."""
+        return next((start for start in self._starts if start.time >= time), None)
+
     def release(self, time: timedelta, *, read: int) -> None:
         """Let go what is not needed to start at *time*; above the bound of bytes, also what is.
 

@@ -1,6 +1,5 @@
 """What of a feed reaches the encoder: one format throughout, no jumps, and sound where it is missing."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from bucketcast.errors import BucketcastError
@@ -15,14 +14,6 @@ MAX_JUMP = timedelta(seconds=10)
 _SILENT_SOURCE = AudioSource(sample_rate=SILENT_SAMPLE_RATE, channels=SILENT_CHANNELS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumption:
-    """Where the next session goes on: at *begin* on the sender's clock, decoding from the first of *items*."""
-
-    begin: timedelta
-    items: tuple[FeedItem, ...]
-
-
 class SessionOver(BucketcastError):
     """The session cannot go on, but its feed can: finish the session, and open another.
 
@@ -35,12 +26,6 @@ class SessionOver(BucketcastError):
         super().__init__(reason)
         self.fault = fault
         self.successor = successor
-
-    @property
-    def resumption(self) -> Resumption | None:
-        """The successor's beginning."""
-        next_ = self.successor
-        return Resumption(begin=next_.origin, items=next_.items) if next_ is not None else None
 
 
 class SourceChanged(SessionOver):
@@ -63,6 +48,7 @@ class Intake:
         self._configurations: dict[Track, CodecConfiguration] = {}
         self._missing = [SILENT_CONFIGURATION] if source.audio is None else []
         self._last_decode_time: timedelta | None = None
+        self._last_sound_time: timedelta | None = None
 
     def take(self, item: FeedItem) -> list[FeedItem]:
         """Return what is encoded for *item*, which may be nothing; raises SourceChanged.
@@ -77,6 +63,7 @@ class Intake:
             return self._configure(item)
         if item.track is Track.AUDIO:
             self._check_jump(item)
+            self._last_sound_time = item.decode_time
             known = Track.AUDIO in self._configurations
             return [item] if known and self._silence.admits(item) else []
         return self._picture(item)
@@ -102,5 +89,9 @@ class Intake:
         if min(times) < self._earliest or max(times) > self._latest:
             raise SourceChanged("a frame's time is not within the session", fault=InputFault.TIMESTAMP_JUMP)
         last = self._last_decode_time
-        if last is not None and abs(item.decode_time - last) > MAX_JUMP:
-            raise SourceChanged("the timestamps jumped", fault=InputFault.TIMESTAMP_JUMP)
+        if last is None or abs(item.decode_time - last) <= MAX_JUMP:
+            return
+        heard = self._last_sound_time
+        if item.track is Track.AUDIO and heard is not None and abs(item.decode_time - heard) <= MAX_JUMP:
+            raise SourceChanged("sound goes on without pictures", fault=InputFault.NO_VIDEO)
+        raise SourceChanged("the timestamps jumped", fault=InputFault.TIMESTAMP_JUMP)

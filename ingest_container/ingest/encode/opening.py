@@ -7,8 +7,8 @@ from fractions import Fraction
 from bucketcast.stream.configuration import StreamConfiguration
 from ingest.encode.ladder import plan_encoding
 from ingest.encode.pass_through import NotCopyable, check_format, observed_delay, observed_for
-from ingest.encode.source import Opened as Opened  # noqa: PLC0414 - goes with `begin`
 from ingest.encode.source import (
+    Opened,
     SourceFacts,
     UnusableSource,
     VideoSource,
@@ -40,8 +40,7 @@ class Opening:
 
     *metadata_rate* is the frame rate that the protocol's metadata states, if any. With *pass_through*, the
     configuration of a stream whose top rung is to be copied, a source of the right format is observed for some
-    segments first. *begin* is where the session before had to end: this one's time 0, although its first
-    keyframe is earlier.
+    segments first.
     """
 
     def __init__(
@@ -49,11 +48,9 @@ class Opening:
         metadata_rate: Fraction | None = None,
         *,
         pass_through: StreamConfiguration | None = None,
-        begin: timedelta | None = None,
     ) -> None:
         self._metadata_rate = metadata_rate
         self._pass_through = pass_through
-        self._begin = begin
         self._video: CodecConfiguration | None = None
         self._audio: CodecConfiguration | None = None
         self._first_time: timedelta | None = None
@@ -80,7 +77,7 @@ class Opening:
 
     def conclude(self) -> Opened | None:
         """Return the opening with what has come so far: also for a feed that has ended; None if too little."""
-        if self._origin is None or self._latest < self._origin:
+        if self._origin is None:
             return None
         configurations = [item for item in (self._video, self._audio) if item is not None]
         items: tuple[FeedItem, ...] = (*configurations, *self._frames)
@@ -129,7 +126,7 @@ class Opening:
         if self._first_time is None:
             self._first_time = item.decode_time
         if self._origin is None and item.track is Track.VIDEO and item.keyframe and self._video is not None:
-            self._origin = item.presentation_time if self._begin is None else self._begin
+            self._origin = item.presentation_time
         if self._origin is None:
             # Nothing can be decoded before a keyframe, and sound without pictures is not kept.
             return

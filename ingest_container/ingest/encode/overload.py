@@ -6,13 +6,13 @@ whole groups are left out.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
 
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import RungName, SegmentIndex
-from ingest.encode.intake import SourceChanged
+from ingest.encode.intake import SessionOver
 from ingest.encode.source import Opened
 
 # What viewers' latency may grow by. Beyond it they are better served by a gap and the present.
@@ -25,6 +25,9 @@ CATCH_UP_SPEED = 1.3
 # How long that is measured: some segments, so that no single picture or scene decides; and so short that a rung
 # is shed before lag has grown from NOTED_LAG to MAX_LAG.
 MEASURED_FOR = timedelta(seconds=4)
+# One that has just begun takes a moment for its first picture, and on a busy machine some seconds. What has put
+# out none for longer is slow.
+STARTS_WITHIN = timedelta(seconds=3)
 # How long it is reported that something was left out: long enough for a person to read it.
 REPORTED_FOR = timedelta(seconds=60)
 # Media that FFmpeg holds back by design (decoder, lookahead, interleaving): less is no sign of anything.
@@ -34,7 +37,7 @@ HELD_BACK = timedelta(seconds=2)
 _RESOLUTION = timedelta(milliseconds=100)
 
 
-class EncoderOverloaded(SourceChanged):
+class EncoderOverloaded(SessionOver):
     """FFmpeg is too slow for all of its rungs: the sessions that follow have to do without *shed*."""
 
     def __init__(self, *, shed: RungName, successor: Opened) -> None:
@@ -48,20 +51,23 @@ class EncoderOverloaded(SourceChanged):
 class Pace:
     """How an encoder keeps up with its feed, as seen *at* a time, in seconds of any clock.
 
-    *encoded* is how far it has come, and *due* how far one would be that encodes in real time what has come: so
-    no sender puts an encoder behind by being faster than that, or by making good what its network held back.
-    *measured_from* is when and where the encoder was, once it had fallen behind.
+    *written* and *encoded* are how far the feed has come, and the encoder. *due* is how far one would be that
+    encodes in real time: so no sender puts an encoder behind by being faster than that, or by making good what
+    its network held back. *started* is when FFmpeg was started, until it puts out a picture. *measured_from* is
+    when and where the encoder was, once it had fallen behind.
     """
 
     at: float
-    due: timedelta
+    written: timedelta
     encoded: timedelta
+    due: timedelta
+    started: float | None = None
     measured_from: tuple[float, timedelta] | None = None
 
     @property
     def behind(self) -> timedelta:
         """How far the encoder is behind."""
-        return self.due - self.encoded
+        return min(self.due, self.written) - self.encoded
 
     @property
     def speed(self) -> float | None:
@@ -78,16 +84,29 @@ class Pace:
         speed = self.speed
         return speed is not None and speed < CATCH_UP_SPEED
 
-    def advanced(self, *, at: float, written: timedelta, encoded: timedelta) -> Self:
-        """The pace *at* a later time, where the feed is *written* and *encoded* so far."""
-        due = max(encoded, min(written, self.due + timedelta(seconds=at - self.at)))
-        measured_from = self.measured_from
-        if due - encoded <= NOTED_LAG:
-            measured_from = None
-        elif measured_from is None and encoded > self.encoded:
-            # One that stands still is not slow but hung, or only starts, and is judged when it moves.
-            measured_from = (at, encoded)
-        return type(self)(at=at, due=due, encoded=encoded, measured_from=measured_from)
+    def advanced(self, *, at: float, written: timedelta, encoded: timedelta, held_up: bool = False) -> Self:
+        """The pace *at* a later time; *held_up* tells that the feed is not *written* further for our sake."""
+        real_time = self.due + timedelta(seconds=at - self.at)
+        # What a writer who was held up brings afterwards at once was due all the time.
+        due = max(self.due, encoded, real_time if held_up else min(written, real_time))
+        moves = encoded > self.encoded
+        started = None if moves else self.started
+        pace = replace(self, at=at, written=written, encoded=encoded, due=due, started=started)
+        if pace.behind <= NOTED_LAG:
+            return replace(pace, measured_from=None)
+        if pace.measured_from is None and (moves or (started is not None and _is_late(at - started))):
+            # One that has put out pictures and stands still is not slow but hung, and is judged when it moves.
+            return replace(pace, measured_from=(at, encoded))
+        return pace
+
+    def restarted(self, *, encoded: timedelta) -> Self:
+        """The pace where another FFmpeg is started, which goes on at *encoded* and has yet to show its own."""
+        due = max(self.due, encoded)
+        return replace(self, encoded=encoded, due=due, started=self.at, measured_from=None)
+
+
+def _is_late(seconds: float) -> bool:
+    return seconds > STARTS_WITHIN.total_seconds()
 
 
 class Arrivals:

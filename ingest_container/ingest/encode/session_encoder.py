@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 from bucketcast.errors import Unavailable
 from bucketcast.stream.encoder_report import InputFault
@@ -18,6 +19,7 @@ from ingest.encode.intake import Intake, SourceChanged
 from ingest.encode.ladder import EncodingPlan, RungPlan
 from ingest.encode.overload import (
     HELD_BACK,
+    MAX_LAG,
     REPORTED_FOR,
     Arrivals,
     EncoderOverloaded,
@@ -109,7 +111,7 @@ class SessionEncoder:
         self._written, self._room = asyncio.Event(), asyncio.Event()
         self._outputs = self._delivering = self._delivered = 0
         self._arrivals = Arrivals()
-        self._pace = Pace(at=self._loop.time(), due=origin, encoded=origin)
+        self._pace = Pace(at=self._loop.time(), written=origin, encoded=origin, due=origin)
         self._skipped_at: float | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._process: FfmpegProcess | None = None
@@ -160,7 +162,8 @@ class SessionEncoder:
         self._supervisor.add_done_callback(lambda _: self._room.set())
         for item in items:
             self._take(item)
-        self._pace = replace(self._pace, at=self._loop.time(), due=self._written_time)
+        now, written = self._loop.time(), self._written_time
+        self._pace = Pace(at=now, written=written, encoded=self._origin, due=written)
 
     async def write(self, item: FeedItem) -> None:
         """Encode *item*; waits while FFmpeg is far behind.
@@ -169,12 +172,10 @@ class SessionEncoder:
         SourceChanged, or EncoderOverloaded; further EncoderFailed, and what *on_segment* raised.
         """
         self._raise_failure()
-        if (overload := self._overload()) is not None:
-            self._handed_over = True
-            await self.abort()
-            raise overload
+        if (place := self._place_to_shed()) is not None:
+            await self._shed(*place)
         self._take(item)
-        while not self._has_room():
+        while not self._has_room() and self._place_to_shed() is None:
             self._room.clear()
             await self._room.wait()
             self._raise_failure()
@@ -230,28 +231,40 @@ class SessionEncoder:
         if self._history.kept_bytes > MAX_KEPT_BYTES:
             self._history.release(self._needed_from(), read=self._read_position)
 
-    def _overload(self) -> EncoderOverloaded | None:
-        """What the session is over with if its encoder must do without a rung; None while it goes on.
+    def _place_to_shed(self) -> tuple[timedelta, GroupStart] | None:
+        """Where the next session begins, and its decoding, if the encoder has to do without a rung now.
 
-        The next one begins with the first segment that is missing, once that is the same in all rungs: nothing
-        is lost, and what FFmpeg has begun is made again.
+        It begins with the first segment that is missing, once that is the same in all rungs: nothing is lost,
+        and what FFmpeg has begun is made again. Only beyond MAX_LAG something is left out.
         """
-        shed, missing = self._plan.sheddable_rung, frozenset(self._next.values())
-        if not self._pace.cannot_catch_up or shed is None or len(missing) > 1 or self._delivering:
+        missing = frozenset(self._next.values())
+        if not self._pace.cannot_catch_up or self._plan.sheddable_rung is None:
+            return None
+        if len(missing) > 1 or self._delivering:
             return None
         begin = self._origin + self._plan.grid.start(min(missing))
         # A millisecond: keyframes' times are rounded to it.
         start = self._history.start_for(begin + timedelta(milliseconds=1))
+        if self.lag > MAX_LAG and (later := self._history.start_from(self._written_time - MAX_LAG)):
+            begin, start = later.time, later
         if start is None or begin - start.time > _MAX_DECODED_BEFORE:
             # A later segment will be nearer to a keyframe.
             return None
+        return begin, start
+
+    async def _shed(self, begin: timedelta, start: GroupStart) -> NoReturn:
+        """End FFmpeg, and raise EncoderOverloaded."""
+        assert self._plan.sheddable_rung is not None
+        self._handed_over = True
+        await self.abort()
+        self.lost += len(self._next) * (self._index_at(begin) - min(self._next.values()))
         successor = Opened(
             source=self._plan.source,
             origin=begin,
             items=self._history.since(start),
             source_delay=self._plan.source_delay,
         )
-        return EncoderOverloaded(shed=shed, successor=successor)
+        raise EncoderOverloaded(shed=self._plan.sheddable_rung, successor=successor)
 
     def _has_room(self) -> bool:
         return (
@@ -292,10 +305,14 @@ class SessionEncoder:
 
     def _count_lost(self) -> None:
         """Count what was written, is not delivered, and is not kept any more."""
-        grid = self._plan.grid
-        last = grid.index_of_frame(grid.frame_at(_seconds(self._written_time - self._origin)))
+        last = self._index_at(self._written_time)
         if self._written_time > self._origin:
             self.lost += sum(max(0, last + 1 - missing) for missing in self._next.values())
+
+    def _index_at(self, time: timedelta) -> SegmentIndex:
+        """The segment in which *time* lies, on the sender's clock."""
+        grid = self._plan.grid
+        return grid.index_of_frame(grid.frame_at(_seconds(time - self._origin)))
 
     def _needed_from(self) -> timedelta:
         """From when on the feed is needed for the first missing segment, on the sender's clock."""
@@ -320,7 +337,8 @@ class SessionEncoder:
         self._cutters = tuple(
             SegmentCutter(self._plan.grid, first=index, clock_start=CLOCK_START) for _ in self._plan.rungs
         )
-        self._follow_pace(measure=False)
+        self._follow_pace()
+        self._pace = self._pace.restarted(encoded=self._encoded)
         try:
             return await self._pump(process, start)
         finally:
@@ -440,16 +458,25 @@ class SessionEncoder:
             async for report in reports:
                 self.speed, self.frames = report.speed, report.frames
 
-    def _follow_pace(self, *, measure: bool) -> None:
-        pace = self._pace.advanced(at=self._loop.time(), written=self._written_time, encoded=self._encoded)
-        self._pace = pace if measure else replace(pace, measured_from=None)
+    def _follow_pace(self) -> None:
+        pace = self._pace.advanced(
+            at=self._loop.time(),
+            written=self._written_time,
+            encoded=self._encoded,
+            held_up=not self._has_room(),
+        )
+        # One whose output is not taken is not slow.
+        self._pace = replace(pace, measured_from=None) if self._delivering else pace
+        if pace.cannot_catch_up:
+            # A writer is not held up any longer where a rung can be shed instead.
+            self._room.set()
 
     def _skip(self) -> bool:
         """Give up what FFmpeg is too far behind to make, if it is; return whether it must be replaced."""
         newest, now = self._history.newest_start, self._loop.time()
         waiting = self._arrivals.waiting(self._encoded, now=now)
         overloaded = is_overloaded(lag=self.lag, waiting=waiting, held_up=not self._has_room())
-        if newest is None or self._delivering or not overloaded:
+        if newest is None or self._delivering or not overloaded or self._place_to_shed() is not None:
             return False
         index = skip_to(
             missing=frozenset(self._next.values()),
@@ -473,8 +500,7 @@ class SessionEncoder:
         seen, since = self._outputs, self._loop.time()
         while True:
             await asyncio.sleep(_WATCH_INTERVAL.total_seconds())
-            # An FFmpeg whose output nobody takes, or that has only begun, is not measured.
-            self._follow_pace(measure=not self._delivering)
+            self._follow_pace()
             if self._skip():
                 process.kill()
                 return

@@ -107,6 +107,7 @@ class SegmentCutter:
             packet = data[offset:kept]
             if starts_unit:
                 # So the unit before has ended, also if it filled its last packet.
+                self._take_sound()
                 yield from self._close_complete()
                 yield from self._begin_unit(packet)
             self._keep(packet)
@@ -185,7 +186,6 @@ class SegmentCutter:
         self._sound_end = self._ticks_of(next_frame - reordered)
         self._index, self._frames = index, range(frame, next_frame)
         self._missing = set(self._frames)
-        self._take_sound()
 
     def _ticks_of(self, frame: int) -> int:
         """The first tick at or after the time of *frame*: the same in every rung and for every encoder."""
@@ -193,7 +193,12 @@ class SegmentCutter:
         return self._clock_start - -frame * denominator // numerator
 
     def _take_sound(self) -> None:
-        """Take over the sound that came before the segment to which it belongs."""
+        """Take over the sound that came before the segment to which it belongs.
+
+        It goes behind the keyframe, with which a segment begins.
+        """
+        if not self._frames or all(time >= self._sound_end for time, _ in self._ahead):
+            return
         for time, sound in self._ahead:
             if self._sound_start <= time < self._sound_end:
                 self._segment += sound
@@ -219,6 +224,7 @@ class SegmentCutter:
 
     def _close(self, end: timedelta) -> MediaSegment:
         assert self._index is not None
+        self._take_sound()
         start = self._grid.start(self._index)
         segment = MediaSegment(index=self._index, start=start, duration=end - start, data=bytes(self._segment))
         self._segment.clear()

@@ -62,6 +62,15 @@ def test_the_newest_group_is_the_last_keyframe_s() -> None:
     assert groups(0).newest_start is None
 
 
+def test_the_next_group_may_be_asked_for() -> None:
+    following = groups(3).start_from(seconds(0.5))
+    assert following is not None
+    assert following.time == seconds(1)
+    exact = groups(3).start_from(seconds(1))
+    assert exact == following
+    assert groups(3).start_from(seconds(2.1)) is None
+
+
 def test_what_no_replacement_needs_is_let_go() -> None:
     history = groups(4)
     before = history.kept_bytes

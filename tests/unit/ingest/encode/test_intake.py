@@ -101,6 +101,18 @@ def test_what_the_session_s_file_has_no_room_for_is_another_session(track: Track
     assert change.value.fault is InputFault.TIMESTAMP_JUMP
 
 
+def test_sound_that_goes_on_without_pictures_ends_the_session_for_what_it_lacks() -> None:
+    """A bug: it was reported as a jump of the sender's clock."""
+    one = intake()
+    one.take(AAC)
+    one.take(picture(0))
+    for second in range(int(MAX_JUMP.total_seconds()) + 1):
+        assert one.take(sound(second)) == [sound(second)]
+    with pytest.raises(SourceChanged, match="without pictures") as change:
+        one.take(sound(MAX_JUMP.total_seconds() + 0.001))
+    assert change.value.fault is InputFault.NO_VIDEO
+
+
 def test_a_source_without_sound_has_a_silent_track() -> None:
     one = intake(audio=False)
     assert one.take(AVC) == [SILENT_CONFIGURATION, AVC]

@@ -13,6 +13,7 @@ from ingest.encode.overload import (
     MAX_LAG,
     MEASURED_FOR,
     NOTED_LAG,
+    STARTS_WITHIN,
     Arrivals,
     Pace,
     is_noted,
@@ -110,6 +111,7 @@ def test_an_encoder_goes_on_with_the_newest_group_if_that_leaves_something_out_o
 
 
 TICK = 0.5
+HELD_UP_BEYOND = 10.0
 Sender = Callable[[float], float]
 
 
@@ -118,21 +120,23 @@ def real_time(now: float) -> float:
 
 
 def shed_at(
-    speed: Callable[[float], float], *, sender: Sender = real_time, waiting: float = 0, until: float = 120
+    speed: Callable[[float], float], *, sender: Sender = real_time, waiting: float = 0, starting: float = 0
 ) -> tuple[float | None, timedelta]:
     """When an encoder of *speed* sheds a rung, if it does, and how far it was behind at most until then.
 
-    *sender* says how much it has sent at a time; *waiting* is what had come before the encoder began.
+    *sender* says how much it would have sent at a time if it were not held up; *waiting* is what had come
+    before the encoder was started, and *starting* how long it takes to begin.
     """
     encoded, most = 0.0, NOTHING
-    pace = Pace(at=0, due=seconds(waiting), encoded=NOTHING)
+    pace = Pace(at=0, written=seconds(waiting), encoded=NOTHING, due=seconds(waiting), started=0)
     for tick in count(1):
         now = tick * TICK
-        written = waiting + sender(now)
-        encoded = min(written, encoded + speed(now) * TICK)
-        pace = pace.advanced(at=now, written=seconds(written), encoded=seconds(encoded))
+        sent = waiting + sender(now)
+        written = max(min(sent, encoded + HELD_UP_BEYOND), pace.written.total_seconds())
+        encoded = min(written, encoded + speed(now) * TICK * (now > starting))
+        pace = pace.advanced(at=now, written=seconds(written), encoded=seconds(encoded), held_up=sent > written)
         most = max(most, pace.behind)
-        if pace.cannot_catch_up or now >= until:
+        if pace.cannot_catch_up or now >= 120:
             return (now if pace.cannot_catch_up else None), most
     raise AssertionError
 
@@ -152,18 +156,51 @@ def test_an_encoder_that_does_not_keep_up_sheds_a_rung_before_anything_is_left_o
     assert noted + MEASURED_FOR.total_seconds() <= found <= noted + MEASURED_FOR.total_seconds() + 2 * TICK
 
 
-@given(speed=QUICK, stop=TIMES, stopped=TIMES)
+@given(speed=QUICK, stop=st.floats(min_value=TICK, max_value=30), stopped=TIMES)
 def test_an_encoder_that_stood_still_and_can_catch_up_is_let(speed: float, stop: float, stopped: float) -> None:
     found, _ = shed_at(lambda now: 0 if stop < now <= stop + stopped else speed)
     assert found is None
 
 
-@given(speed=QUICK, waiting=TIMES)
+@given(
+    speed=QUICK,
+    waiting=TIMES,
+    starting=st.floats(min_value=0, max_value=STARTS_WITHIN.total_seconds()),
+)
 def test_an_encoder_for_which_much_has_waited_and_that_can_catch_up_is_let(
-    speed: float, waiting: float
+    speed: float, waiting: float, starting: float
 ) -> None:
-    found, _ = shed_at(lambda _: speed, waiting=waiting)
+    found, _ = shed_at(lambda _: speed, waiting=waiting, starting=starting)
     assert found is None
+
+
+@given(speed=SLOW, starting=TIMES)
+def test_an_encoder_that_does_not_even_begin_sheds_a_rung(speed: float, starting: float) -> None:
+    """A bug: it was replaced again and again when it had fallen too far behind, and never made a picture."""
+    found, most = shed_at(lambda _: speed, starting=starting)
+    assert found is not None
+    assert most < MAX_LAG
+
+
+def test_a_replacement_is_measured_anew() -> None:
+    pace = Pace(at=0, written=seconds(20), encoded=NOTHING, due=seconds(9))
+    slow = pace.advanced(at=1, written=seconds(20), encoded=seconds(1)).advanced(
+        at=5, written=seconds(20), encoded=seconds(1.5)
+    )
+    assert slow.cannot_catch_up
+    replaced = slow.restarted(encoded=seconds(0.5))
+    assert (replaced.speed, replaced.due, replaced.behind) == (None, seconds(14), seconds(13.5))
+    still = replaced.advanced(at=8, written=seconds(20), encoded=seconds(0.5))
+    assert still.measured_from is None
+
+
+def test_what_comes_at_once_because_we_held_the_writer_up_was_due_all_the_time() -> None:
+    """A bug: it was taken for a burst of the sender, so that an encoder seemed to keep up that did not."""
+    pace = Pace(at=0, written=seconds(10), encoded=NOTHING, due=seconds(10))
+    held_up = pace.advanced(at=6, written=seconds(10), encoded=seconds(1), held_up=True)
+    assert held_up.behind == seconds(9)
+    released = held_up.advanced(at=6.5, written=seconds(11), encoded=seconds(1.5))
+    assert released.advanced(at=7, written=seconds(17), encoded=seconds(2)).behind == seconds(14.5)
 
 
 @given(speed=st.floats(min_value=0.01, max_value=CATCH_UP_SPEED - 0.01), waiting=TIMES)

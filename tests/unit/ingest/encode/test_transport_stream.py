@@ -150,13 +150,17 @@ def times(data: bytes, pid: int) -> list[int]:
     return found
 
 
-def test_segments_start_at_the_tables_before_a_keyframe_and_hold_every_picture() -> None:
-    segments = cut(data_of(stream(range(75))))
+@pytest.mark.parametrize("ahead", [0, 3003])
+def test_segments_start_with_tables_and_a_keyframe_and_hold_every_picture(ahead: int) -> None:
+    """Sound that came before they did stands behind the keyframe."""
+    segments = cut(data_of(stream(range(75), ahead=ahead)))
     assert [segment.index for segment in segments] == [0, 1, 2]
     assert [segment.start for segment in segments] == [GRID.start(SegmentIndex(index)) for index in range(3)]
     assert [len(times(segment.data, VIDEO)) for segment in segments] == [30, 30, 15]
     for segment in segments[1:]:
-        assert [segment.data[offset : offset + 3] for offset in (0, 188)] == [b"G\x40\x00", b"G\x50\x00"]
+        beginnings = [segment.data[offset : offset + 3] for offset in (0, 188, 376)]
+        assert beginnings == [b"G\x40\x00", b"G\x50\x00", b"G\x41\x00"]
+        assert segment.data[376 + 188 : 376 + 191] == b"G\x01\x00"
 
 
 def test_durations_follow_the_grid_and_the_last_one_is_as_long_as_its_pictures() -> None:
