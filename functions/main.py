@@ -29,7 +29,7 @@ def sessions(request: Request) -> Response:
 
 @functions_framework.http
 def api(request: Request) -> Response:
-    """The owner makes a stream, looks at the streams, ends a broadcast. For the admin token only."""
+    """The owner makes a stream, looks at the streams, ends a broadcast, rebuilds. For the admin token only."""
     return http_api.streams(request, handlers().streams, handlers().publisher, handlers().admin_token)
 
 

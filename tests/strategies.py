@@ -9,11 +9,16 @@ from typing import Final
 from hypothesis import strategies as st
 
 from bucketcast.errors import IllegalTransition
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber
+from bucketcast.stream.session_record import FrameRate
 from bucketcast.stream.timeline import RungSegment, TimelineSegment
 from fakes import EPOCH
 from stream_world import GAP, SEGMENT, SLOTS, STREAM, UPLOADED, World
 
+# Its segments of 2 s take 59 or 60 frames.
+FRAME_RATE: Final = FrameRate(numerator=30000, denominator=1001)
+GRID: Final = SegmentGrid(frame_rate=FRAME_RATE.fraction, segment_duration=SEGMENT)
 # Between two events: more than a publisher waits between two writes of a name, so that none outlasts a step.
 STEP_SECONDS: Final = 1.1
 # After a claim, what may come in before the session before is drained (2 segments of 2 s).
@@ -34,7 +39,10 @@ class Claim:
         """Claim, once the broadcaster before has gone."""
         world.release(SessionNumber(self.session - 1))
         claimed = world.claim(
-            EncoderId(f"{self.session}-0"), self.rungs, EPOCH + self.session * timedelta(hours=1)
+            EncoderId(f"{self.session}-0"),
+            self.rungs,
+            EPOCH + self.session * timedelta(hours=1),
+            FRAME_RATE,
         )
         assert claimed == self.session
         for rung, index in self.unreported:
@@ -99,12 +107,10 @@ class History:
 
 
 def segment(index: int, rungs: Mapping[RungName, RungSegment]) -> TimelineSegment:
-    """Segment *index*, a little longer or shorter than its neighbours."""
+    """Segment *index*, now and then a frame longer or shorter than its neighbours."""
+    place = SegmentIndex(index)
     return TimelineSegment(
-        index=SegmentIndex(index),
-        start=index * SEGMENT,
-        duration=SEGMENT + (index % 3 - 1) * timedelta(milliseconds=33),
-        rungs=dict(rungs),
+        index=place, start=GRID.start(place), duration=GRID.duration(place), rungs=dict(rungs)
     )
 
 

@@ -13,14 +13,15 @@ from bucketcast.handlers.publish import Publisher
 from bucketcast.handlers.reap import Reaper
 from bucketcast.handlers.rebuild import RebuiltDocuments
 from bucketcast.handlers.streams import Streams
+from bucketcast.handlers.watch import Watchdog
 from bucketcast.objects import ABSENT, NewObject
 from bucketcast.ports import Bucket, StreamDocuments
 from bucketcast.records import JSON, decode_record, encode_record
 from bucketcast.stream.claim import LEASE, ClaimRequest
-from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.document import ListedAs, StreamDocument
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
-from bucketcast.stream.media_object import gap_object, segment_object
-from bucketcast.stream.object_names import session_record_name, timeline_name
+from bucketcast.stream.media_object import gap_object, listed_as, segment_object
+from bucketcast.stream.object_names import segment_name, session_record_name, timeline_name
 from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
 from bucketcast.stream.timeline import GapSegment, Timeline, TimelineSegment, UploadedSegment
@@ -32,6 +33,7 @@ SEGMENT: Final = timedelta(seconds=2)
 UPLOADED: Final = UploadedSegment(size=5, crc32c="NT3Yvg==")
 GAP: Final = GapSegment()
 FIRST: Final = SessionNumber(1)
+THIRTY: Final = FrameRate(numerator=30)
 A: Final = EncoderId("a")
 B: Final = EncoderId("b")
 
@@ -45,14 +47,17 @@ def encoded_rung(name: RungName) -> EncodedRung:
 
 
 def claim_request(
-    encoder: EncoderId, rungs: Iterable[RungName] = SLOTS, start: datetime = EPOCH
+    encoder: EncoderId,
+    rungs: Iterable[RungName] = SLOTS,
+    start: datetime = EPOCH,
+    frame_rate: FrameRate = THIRTY,
 ) -> ClaimRequest:
     """A claim of the stream by *encoder*."""
     return ClaimRequest(
         stream=STREAM,
         encoder=encoder,
         start=start,
-        frame_rate=FrameRate(numerator=30),
+        frame_rate=frame_rate,
         rungs=tuple(encoded_rung(rung) for rung in rungs),
     )
 
@@ -98,6 +103,7 @@ class World:
         self.streams = Streams(
             ingest=self.ingest,
             documents=self.rebuilt,
+            watchdog=Watchdog(media=self.media, clock=self.clock, executor=InlineExecutor()),
             clock=self.clock,
             random_bytes=bytes,
         )
@@ -136,11 +142,15 @@ class World:
         return stored.document
 
     def claim(
-        self, encoder: EncoderId, rungs: Iterable[RungName] = SLOTS, start: datetime | None = None
+        self,
+        encoder: EncoderId,
+        rungs: Iterable[RungName] = SLOTS,
+        start: datetime | None = None,
+        frame_rate: FrameRate = THIRTY,
     ) -> SessionNumber:
         """Claim the next session, whose origin is *start*, or far enough behind the session before."""
         origin = start or EPOCH + self.document.next_session * timedelta(hours=1)
-        return self.claims.claim(claim_request(encoder, rungs, origin)).session
+        return self.claims.claim(claim_request(encoder, rungs, origin, frame_rate)).session
 
     def claim_at_once(self, encoder: EncoderId) -> SessionNumber:
         """Claim although the broadcaster before may only just have gone."""
@@ -186,6 +196,14 @@ class World:
                 ),
             )
 
+    def _as_created(self, session: SessionNumber, segment: TimelineSegment) -> TimelineSegment:
+        rungs = dict(segment.rungs)
+        for rung in rungs:
+            facts = self.media.facts(segment_name(STREAM, rung, session, segment.index))
+            if facts is not None and listed_as(facts) is ListedAs.GAP:
+                rungs[rung] = GAP
+        return replace(segment, rungs=rungs)
+
     def report(
         self,
         session: SessionNumber,
@@ -195,10 +213,11 @@ class World:
         ended: bool = False,
         continues: bool = False,
     ) -> None:
-        """Upload *segments*, then write *encoder*'s timeline of them."""
-        taken = tuple(segments)
-        for segment in taken:
+        """Upload *segments*, then write *encoder*'s timeline of them: what others decided first is theirs."""
+        wanted = tuple(segments)
+        for segment in wanted:
             self.upload(session, segment)
+        taken = tuple(self._as_created(session, segment) for segment in wanted)
         timeline = Timeline(
             stream=STREAM,
             session=session,
@@ -229,6 +248,11 @@ class World:
     def wake(self) -> StreamDocument:
         """Publish."""
         return self.publisher.publish(STREAM)
+
+    def decided(self) -> dict[str, ListedAs]:
+        """Every media object, and what it is."""
+        objects = self.media.objects
+        return {name: listed_as(facts) for name, (_, facts) in objects.items() if name.endswith(".ts")}
 
     def playlists(self) -> dict[str, str]:
         """Every playlist in the media bucket."""

@@ -16,6 +16,7 @@ from bucketcast.handlers.publish import Publisher, SeenObjects
 from bucketcast.handlers.reap import Reaper
 from bucketcast.handlers.rebuild import RebuiltDocuments
 from bucketcast.handlers.streams import Streams
+from bucketcast.handlers.watch import Watchdog
 from bucketcast.logs import configure_logging
 from bucketcast.settings import read_settings
 from bucketcast.system_clock import SystemClock
@@ -64,6 +65,12 @@ def handlers() -> Handlers:
             publisher=replace(publisher, seen=SeenObjects(limit=0)),
             executor=ThreadPoolExecutor(STREAMS_AT_ONCE, thread_name_prefix="reap"),
         ),
-        streams=Streams(ingest=ingest, documents=documents, clock=clock, random_bytes=secrets.token_bytes),
+        streams=Streams(
+            ingest=ingest,
+            documents=documents,
+            watchdog=Watchdog(media=media, clock=clock, executor=executor),
+            clock=clock,
+            random_bytes=secrets.token_bytes,
+        ),
         admin_token=settings.admin_token,
     )

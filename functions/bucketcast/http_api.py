@@ -19,10 +19,12 @@ from bucketcast.errors import (
 )
 from bucketcast.handlers.claim import Claims
 from bucketcast.handlers.publish import Publisher
+from bucketcast.handlers.restore import restore
 from bucketcast.handlers.streams import Streams
 from bucketcast.records import JSON, decode_record
 from bucketcast.stream.claim import ClaimRequest, Renewal
 from bucketcast.stream.identifiers import StreamId, parse_stream_id
+from bucketcast.stream.stream_metrics import CONTENT_TYPE as METRICS
 from bucketcast.stream.stream_request import parse_stream_request
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ _UNAVAILABLE: Final = (503, "Unavailable")
 
 
 def streams(request: Request, owner: Streams, publisher: Publisher, admin_token: str) -> Response:
-    """Answer `/v1/streams`, `/v1/streams/{id}` and `/v1/streams/{id}/end`."""
+    """Answer `/v1/streams`, `/v1/streams/{id}` with its `/end` and `/rebuild`, and `/metrics`."""
 
     def answer() -> Response:
         _authorize(request, admin_token)
@@ -79,12 +81,18 @@ def streams(request: Request, owner: Streams, publisher: Publisher, admin_token:
             case ["v1", "streams", name]:
                 _method(request, "GET")
                 return _json(owner.view(parse_stream_id(name)))
-            case ["v1", "streams", name, "end"]:
+            case ["v1", "streams", name, ("end" | "rebuild") as action]:
                 _method(request, "POST")
                 stream = parse_stream_id(name)
-                owner.end(stream)
-                _publish_now(publisher, stream)
+                if action == "end":
+                    owner.end(stream)
+                    _publish_now(publisher, stream)
+                else:
+                    restore(stream, publisher)
                 return _json(owner.view(stream))
+            case ["metrics"]:
+                _method(request, "GET")
+                return Response(owner.metrics(), content_type=METRICS)
             case _:
                 raise NotFound("there is nothing at this address")
 

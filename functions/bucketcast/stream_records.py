@@ -4,7 +4,13 @@ from bucketcast.objects import NewObject
 from bucketcast.ports import Bucket
 from bucketcast.records import decode_record, record_object
 from bucketcast.stream.identifiers import StreamId
-from bucketcast.stream.object_names import stream_record_name, stream_records_prefix
+from bucketcast.stream.object_names import (
+    STREAM_RECORDS,
+    StreamRecordName,
+    parse_ingest_object_name,
+    stream_record_name,
+    stream_records_prefix,
+)
 from bucketcast.stream.stream_record import StreamRecord
 
 
@@ -18,3 +24,9 @@ def latest_stream_record(ingest: Bucket, stream: StreamId) -> StreamRecord | Non
     names = ingest.names(stream_records_prefix(stream))
     content = ingest.read(names[-1]) if names else None
     return None if content is None else decode_record(StreamRecord, content)
+
+
+def recorded_streams(ingest: Bucket) -> set[StreamId]:
+    """Return the streams that have a record: all that were ever made."""
+    names = map(parse_ingest_object_name, ingest.names(STREAM_RECORDS))
+    return {name.stream for name in names if isinstance(name, StreamRecordName)}

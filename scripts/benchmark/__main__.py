@@ -14,7 +14,7 @@ from typing import Final
 
 from selenium.common.exceptions import WebDriverException
 
-from benchmark import broadcast, glass, peers, quality
+from benchmark import broadcast, glass, operations, peers, quality, wake_ups
 from benchmark.figures import Outcome, Skipped, as_json, table
 from benchmark.machine import this_machine
 from benchmark.setting import Setting, prepare, size_named
@@ -23,11 +23,15 @@ from local_system.system import NotStarted
 
 MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]] = {
     "broadcast": ("segments to playlists, CPU and memory", broadcast.measure),
+    "operations": ("cloud operations and their price, four small rungs", operations.measure),
     "glass": ("glass to glass with hls.js in Chromium", glass.measure),
     "ffmpeg": ("beside it: one FFmpeg with the same ladder, writing HLS to a folder", peers.measure_ffmpeg),
     "nginx": ("beside it: nginx-rtmp with the same ladder by exec_push", peers.measure_nginx),
     "quality": ("360p by scaler", quality.measure),
+    "wake-ups": ("direct wake and storage events, as late as in the cloud", wake_ups.measure),
 }
+# Three broadcasts that are watched for minutes each: taken when they are asked for.
+LONG: Final = frozenset({"wake-ups"})
 QUICK_SECONDS: Final = 12.0
 QUICK_WARM_UP: Final = timedelta(seconds=3)
 WARM_UP: Final = timedelta(seconds=10)
@@ -52,7 +56,7 @@ def main() -> int:
             warm_up=QUICK_WARM_UP if options.quick else WARM_UP,
             short_views=1 if options.quick else SHORT_VIEWS,
         )
-        for name in options.only:
+        for name in options.only or [name for name in MEASUREMENTS if name not in LONG]:
             title, measure = MEASUREMENTS[name]
             began = time.monotonic()
             try:
@@ -81,7 +85,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="short runs: to see that it works, not for figures")
     add("--minutes", type=float, default=2.0, help="length of the steady broadcast (default: %(default)g)")
-    add("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), help="measure these alone")
+    add("--only", nargs="+", choices=MEASUREMENTS, help="measure these alone (default: all but wake-ups)")
     add("--full-hd", action="store_true", help="1080p with four rungs: wants four cores")
     add("--ffmpeg", type=Path, metavar="FILE", help="an FFmpeg to use instead of the packaged one")
     add("--output", type=Path, metavar="FILE", default=Path("bench.json"), help="default: %(default)s")

@@ -12,9 +12,9 @@ from benchmark.figures import Outcome, distribution
 from benchmark.sent_frames import SentFrames
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.records import decode_record
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import RungName, SegmentIndex
 from bucketcast.stream.timeline import Timeline
-from ingest.encode.grid import SegmentGrid
 from tools.auditor import ObjectGeneration
 
 VISIBLE_GOAL = 0.1

@@ -31,7 +31,17 @@ class Skipped:
     reason: str
 
 
-Outcome = Figure | Skipped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """*count* operations of one kind and the *dollars* that they cost, by *method*."""
+
+    name: str
+    count: float
+    dollars: float
+    method: str
+
+
+Outcome = Figure | Skipped | Charge
 
 
 def percentile(values: Iterable[float], share: float) -> float:
@@ -84,6 +94,9 @@ def table(outcomes: Iterable[Outcome]) -> str:
         if outcome.method != method:
             method = outcome.method
             lines.append(f"  {method}:")
+        if isinstance(outcome, Charge):
+            lines.append(f"{outcome.name:<58} {outcome.count:>9.0f} {'':<9} $ {outcome.dollars:.6f}")
+            continue
         count = "" if outcome.count is None else f"n={outcome.count}"
         goal = "" if outcome.goal is None else f"goal {outcome.goal:g}: {'met' if outcome.is_met else 'MISSED'}"
         lines.append(f"{outcome.name:<58} {outcome.value:>9.3f} {outcome.unit:<9} {count:<7} {goal}".rstrip())
@@ -94,6 +107,13 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     """*outcome* for a program."""
     if isinstance(outcome, Skipped):
         return {"name": outcome.name, "skipped": outcome.reason}
+    if isinstance(outcome, Charge):
+        return {
+            "name": outcome.name,
+            "count": round(outcome.count, 3),
+            "dollars": round(outcome.dollars, 9),
+            "method": outcome.method,
+        }
     return {
         "name": outcome.name,
         "value": round(outcome.value, 6),

@@ -11,11 +11,11 @@ import numpy as np
 from benchmark.figures import Figure, Outcome, Skipped, percentile
 from benchmark.sent_frames import SentFrames
 from benchmark.setting import STREAM, Setting, on_air
-from local_system.system import ROOT, System
-from tools.browser import Browser, chromium, find_programs
+from benchmark.watching import STARTED, note_stalls, noted, what_is_missing
+from local_system.system import System
+from tools.browser import Browser, chromium
 from tools.frame_strip import read_strip
 
-STARTED: Final = timedelta(seconds=60)
 # hls.js has found its distance from the live edge once it has played for a while.
 SETTLING: Final = timedelta(seconds=5)
 SAMPLE_INTERVAL: Final = timedelta(seconds=1)
@@ -24,12 +24,6 @@ LIVE_WINDOW: Final = timedelta(seconds=14)
 # Where in a segment's two seconds a page is opened decides by up to as much how far behind it stays; so it is
 # opened several times, and watched for stalls once.
 SHORT_VIEW: Final = timedelta(seconds=3)
-
-_COUNT_STALLS: Final = """
-const video = document.querySelector("video");
-window.stalls = 0;
-video.addEventListener("waiting", () => { if (!video.seeking) window.stalls += 1; });
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +55,8 @@ class Viewing:
 def measure(setting: Setting) -> list[Outcome]:
     """Watch a broadcast with each of PLAYERS in turn; raises NotStarted."""
     name = "glass to glass"
-    if find_programs() is None:
-        return [Skipped(name=name, reason="Chromium is not installed")]
-    if not list((ROOT / ".cache/hls.js").glob("*/hls.min.js")):
-        return [Skipped(name=name, reason="hls.js is not there: npm is not installed")]
+    if (missing := what_is_missing()) is not None:
+        return [Skipped(name=name, reason=missing)]
     with on_air(setting, "glass") as broadcast:
         time.sleep(LIVE_WINDOW.total_seconds())
         viewings = [_watch_often(broadcast.system, player, setting) for player in PLAYERS]
@@ -125,7 +117,7 @@ def _watch(browser: Browser, system: System, player: Player, length: timedelta) 
     browser.open(system.viewer_page(STREAM) + player.query)
     browser.wait_until("document.getElementById('video').currentTime > 0", within=STARTED)
     time.sleep(SETTLING.total_seconds())
-    browser.script(_COUNT_STALLS)
+    note_stalls(browser)
     began = time.monotonic()
     seen: list[tuple[int, float]] = []
     height = 0
@@ -137,5 +129,4 @@ def _watch(browser: Browser, system: System, player: Player, length: timedelta) 
         if number is not None:
             seen.append((number, frame.at.timestamp()))
         time.sleep(SAMPLE_INTERVAL.total_seconds())
-    stalls = int(browser.script("return window.stalls"))
-    return Viewing(seen=seen, stalls=stalls, seconds=elapsed, height=height)
+    return Viewing(seen=seen, stalls=noted(browser).stalls, seconds=elapsed, height=height)

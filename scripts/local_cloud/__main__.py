@@ -116,16 +116,24 @@ async def run(options: CloudOptions) -> None:
 
 def main() -> int:
     """Run what the command line asks for and return the exit code."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(FieldsFormatter("local cloud: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     options = parse_arguments(sys.argv[1:])
+    _configure_logging()
     try:
         asyncio.run(run(options))
     except (PortInUse, FunctionsNotLoaded) as error:
         print(f"local cloud: {error}", file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def _configure_logging() -> None:
+    """Send this package's warnings to stderr; the root logger belongs to the functions in this process."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(FieldsFormatter("local cloud: %(message)s"))
+    own = logging.getLogger("local_cloud")
+    own.setLevel(logging.WARNING)
+    own.addHandler(handler)
+    own.propagate = False
 
 
 async def _start(options: CloudOptions, stack: contextlib.AsyncExitStack) -> LocalCloud:

@@ -19,6 +19,7 @@ from local_cloud.events import EVENTARC_BACKOFF, Backoff, Events
 from local_cloud.faults import NO_FAULTS, FaultPlan, Faults
 from local_cloud.firestore import FirestoreServer
 from local_cloud.functions import Functions, FunctionsNotLoaded, FunctionTarget
+from local_cloud.operations import OperationCounts
 from local_cloud.scheduler import Scheduler, Timer
 from local_cloud.storage.api import StorageApi
 from local_cloud.storage.objects import CORS_FOR_VIEWERS, Bucket
@@ -84,6 +85,7 @@ class LocalCloud:
     def __init__(self, options: CloudOptions, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.options = options
         self.faults = Faults(Random(options.seed))  # noqa: S311 - a seeded generator is what is wanted
+        self.operations = OperationCounts()
         self._clock = clock
         self._closing = AsyncExitStack()
 
@@ -134,18 +136,23 @@ class LocalCloud:
         if options.firestore_port:
             # gRPC would say at length on stderr that the port is taken; ours is one clear line.
             listen(options.host, options.firestore_port).close()
-        self.firestore = FirestoreServer(options.data and options.data / "firestore")
+        self.firestore = FirestoreServer(
+            options.data and options.data / "firestore",
+            operations=self.operations,
+            fate=self.faults.firestore_fate,
+        )
         self._closing.callback(self.firestore.stop)
         self.firestore_port = await asyncio.to_thread(
             self.firestore.start, options.host, options.firestore_port
         )
         health = Health(options.health_checks)
         health.starting("functions")
-        storage = StorageApi(self.store, self.faults, self._clock)
+        storage = StorageApi(self.store, self.faults, self._clock, self.operations)
         self._closing.callback(storage.close)
         web = Web(
             storage=storage,
             journal=self.store.journal,
+            operations=self.operations,
             faults=self.faults,
             events=self.events,
             health=health,
@@ -156,7 +163,9 @@ class LocalCloud:
         server.start()
         if options.functions_source is not None:
             self._closing.callback(_restore_environment, _set_environment(self.environment))
-            web.functions = await asyncio.to_thread(Functions, options.functions_source, options.functions)
+            web.functions = await asyncio.to_thread(
+                Functions, options.functions_source, options.functions, self.operations
+            )
             self._closing.callback(web.functions.close)
         scheduler = Scheduler()
         self._closing.push_async_callback(scheduler.close)
@@ -184,6 +193,7 @@ class LocalCloud:
             faults=self.faults,
             clock=self._clock,
             backoff=options.event_backoff,
+            operations=self.operations,
         )
         self.store.on_finalized = self.events.finalized
 

@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import quote
 
 from local_cloud.faults import Faults
+from local_cloud.operations import OperationCounts, PriceClass
 from local_cloud.outbound import NoAnswer, request
 from local_cloud.storage.objects import StoredObject
 from local_cloud.storage.resources import format_time, linked, object_resource
@@ -25,6 +26,8 @@ FINALIZED: Final = "google.cloud.storage.object.v1.finalized"
 MAX_PENDING: Final = 10_000  # some 10 MB; the cloud holds a day's, a local receiver that is gone may cost less
 MAX_CONCURRENT_DELIVERIES: Final = 16  # more would only wait for each other on a developer's machine
 DELIVERY_TIMEOUT: Final = timedelta(seconds=60)  # the default request timeout of an event-driven function
+# "A minimum of 1000 bytes per publish, push or pull request": https://cloud.google.com/pubsub/pricing
+MIN_BILLED_BYTES: Final = 1000
 RETENTION: Final = timedelta(hours=24)  # https://cloud.google.com/eventarc/docs/retry-events
 # Characters of header values that need no percent-encoding: CloudEvents HTTP binding 1.0, section 3.1.3.2.
 _PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -94,8 +97,10 @@ class Events:
         faults: Faults,
         clock: Callable[[], datetime],
         backoff: Backoff,
+        operations: OperationCounts | None = None,
     ) -> None:
         self._triggers = triggers
+        self._operations = operations or OperationCounts()
         self._base_url = base_url
         self._faults = faults
         self._clock = clock
@@ -127,6 +132,7 @@ class Events:
 
     def _accept(self, stored: StoredObject) -> None:
         event = finalized_event(stored, url=self._triggers[stored.bucket], base_url=self._base_url)
+        self._count("event published", event)
         for delay in self._faults.event_deliveries(stored.bucket, stored.name, now=self._clock()):
             if len(self._deliveries) >= MAX_PENDING:
                 log.error("event dropped: too many are pending", extra={"event": event.headers["ce-id"]})
@@ -145,7 +151,15 @@ class Events:
             delay = self._backoff.after(attempts)
         log.error("event dropped: it expired", extra={"event": event.headers["ce-id"]})
 
+    def _count(self, name: str, event: Event) -> None:
+        """Note what Pub/Sub, which carries Eventarc's events, charges for; Eventarc itself is free."""
+        bucket = event.headers["ce-bucket"]
+        size = len(event.body) + sum(len(key) + len(value) for key, value in event.headers.items())
+        self._operations.count(PriceClass.FREE, name, bucket)
+        self._operations.count(PriceClass.PUBSUB_BYTE, name, bucket, times=max(size, MIN_BILLED_BYTES))
+
     async def _attempt(self, event: Event) -> bool:
+        self._count("event delivered", event)
         async with self._slots:
             try:
                 status = await request(

@@ -1,15 +1,21 @@
-"""Faults that can be turned on and off at run time: late, lost, repeated events; refused, slow, cut uploads."""
+"""Faults that can be turned on and off at run time.
+
+Events come late, twice or never; uploads are refused, slow or cut; reads, Firestore calls and functions fail,
+or do what was asked and their answer is lost.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from random import Random
-from typing import Any, Final
+from threading import Lock
+from typing import Any, Final, TypeVar
 
 MAX_RULES: Final = 100  # per kind; each is looked at for every event or upload
 MAX_SECONDS: Final = 86_400.0  # an event is retained for a day; a longer delay is a loss
@@ -72,11 +78,57 @@ class UploadFaults:
     lose_answer: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFaults:
+    """What happens to reads and listings that match *bucket* and *name*, by probability.
+
+    *too_many_requests* and *unavailable* answer 429 and 503; *cut* closes the connection without an answer. The
+    name of a listing is its prefix.
+    """
+
+    bucket: str = "*"
+    name: str = "*"
+    too_many_requests: float = 0.0
+    unavailable: float = 0.0
+    cut: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirestoreFaults:
+    """What happens to Firestore calls whose *name*, such as Commit, matches, by probability.
+
+    *aborted*, *unavailable* and *deadline_exceeded* end the call with that status before it did anything.
+    *lose_answer* lets it do what was asked, and ends it with UNAVAILABLE.
+    """
+
+    name: str = "*"
+    aborted: float = 0.0
+    unavailable: float = 0.0
+    deadline_exceeded: float = 0.0
+    lose_answer: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionFaults:
+    """What happens to calls of functions whose *name* matches, by probability.
+
+    *error* answers 500 and does nothing. *lose_answer* lets the function do its work and closes the connection
+    without an answer.
+    """
+
+    name: str = "*"
+    error: float = 0.0
+    lose_answer: float = 0.0
+
+
 class Refusal(StrEnum):
-    """The errors with which an upload can be refused."""
+    """The errors with which a request can be refused."""
 
     TOO_MANY_REQUESTS = "too_many_requests"
     UNAVAILABLE = "unavailable"
+    ABORTED = "aborted"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +142,36 @@ class UploadFate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallFate:
+    """What was drawn for one read, Firestore call or function; a cut read is one whose answer is lost."""
+
+    refusal: Refusal | None = None
+    answer_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """All faults that are on: for each event and upload the first rule that matches holds."""
+    """All faults that are on: of each kind the first rule that matches holds."""
 
     events: tuple[EventFaults, ...] = ()
     uploads: tuple[UploadFaults, ...] = ()
+    reads: tuple[ReadFaults, ...] = ()
+    firestore: tuple[FirestoreFaults, ...] = ()
+    functions: tuple[FunctionFaults, ...] = ()
 
 
+Rule = TypeVar("Rule", EventFaults, UploadFaults, ReadFaults, FirestoreFaults, FunctionFaults)
+
+KINDS: Final[Mapping[str, type]] = {
+    "events": EventFaults,
+    "uploads": UploadFaults,
+    "reads": ReadFaults,
+    "firestore": FirestoreFaults,
+    "functions": FunctionFaults,
+}
 NO_FAULTS: Final = FaultPlan()
 UNHARMED: Final = UploadFate()
+ANSWERED: Final = CallFate()
 
 
 def event_deliveries(rule: EventFaults, *, since: timedelta, random: Random) -> tuple[timedelta, ...]:
@@ -124,13 +197,27 @@ def upload_fate(rule: UploadFaults, *, random: Random) -> UploadFate:
     )
 
 
+def call_fate(rule: ReadFaults | FirestoreFaults | FunctionFaults, *, random: Random) -> CallFate:
+    """What happens to one read, Firestore call or call of a function."""
+    for refusal in Refusal:
+        if random.random() < getattr(rule, refusal, 0.0):
+            return CallFate(refusal=refusal)
+    lost = rule.cut if isinstance(rule, ReadFaults) else rule.lose_answer
+    return CallFate(answer_lost=random.random() < lost)
+
+
 @dataclass(slots=True)
 class Faults:
-    """The faults that are on now, and the *random* numbers that decide; the same seed, the same fates."""
+    """The faults that are on now, and the *random* numbers that decide; the same seed, the same fates.
+
+    *drawn* counts what was done, by kind and fault. Safe to use from several threads.
+    """
 
     random: Random
     plan: FaultPlan = NO_FAULTS
+    drawn: Counter[str] = field(default_factory=Counter)
     _set_at: datetime | None = field(default=None, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False)
 
     def set(self, plan: FaultPlan, *, now: datetime) -> None:
         """Replace all faults by *plan* from *now* on."""
@@ -139,31 +226,63 @@ class Faults:
 
     def event_deliveries(self, bucket: str, name: str, *, now: datetime) -> tuple[timedelta, ...]:
         """When to deliver an event of this object: a delay for each copy."""
-        for rule in self.plan.events:
-            if _matches(rule, bucket, name):
-                return event_deliveries(rule, since=now - (self._set_at or now), random=self.random)
-        return (timedelta(0),)
+        rule = _first_match(self.plan.events, bucket, name)
+        if rule is None:
+            return (timedelta(0),)
+        with self._lock:
+            delays = event_deliveries(rule, since=now - (self._set_at or now), random=self.random)
+            self._count("events", lost=not delays, repeated=len(delays) > 1, delayed=any(delays))
+        return delays
 
     def upload_fate(self, bucket: str, name: str) -> UploadFate:
         """What happens to an upload of this object."""
-        for rule in self.plan.uploads:
-            if _matches(rule, bucket, name):
-                return upload_fate(rule, random=self.random)
-        return UNHARMED
+        rule = _first_match(self.plan.uploads, bucket, name)
+        if rule is None:
+            return UNHARMED
+        with self._lock:
+            fate = upload_fate(rule, random=self.random)
+            self._count(
+                "uploads",
+                **{str(fate.refusal): fate.refusal is not None},
+                slow=fate.bytes_per_second is not None,
+                cut=fate.cut_after_bytes is not None,
+                lose_answer=fate.answer_lost and fate.refusal is None and fate.cut_after_bytes is None,
+            )
+        return fate
+
+    def read_fate(self, bucket: str, name: str) -> CallFate:
+        """What happens to a read of this object, or to a listing of what starts with *name*."""
+        return self._call_fate("reads", _first_match(self.plan.reads, bucket, name))
+
+    def firestore_fate(self, name: str) -> CallFate:
+        """What happens to a call of the Firestore method *name*."""
+        return self._call_fate("firestore", _first_match(self.plan.firestore, "", name))
+
+    def function_fate(self, name: str) -> CallFate:
+        """What happens to a call of the function *name*."""
+        return self._call_fate("functions", _first_match(self.plan.functions, "", name))
+
+    def _call_fate(self, kind: str, rule: ReadFaults | FirestoreFaults | FunctionFaults | None) -> CallFate:
+        if rule is None:
+            return ANSWERED
+        with self._lock:
+            fate = call_fate(rule, random=self.random)
+            self._count(kind, **{str(fate.refusal): fate.refusal is not None}, lose_answer=fate.answer_lost)
+        return fate
+
+    def _count(self, kind: str, **happened: bool) -> None:
+        self.drawn.update(f"{kind}.{fault}" for fault, did in happened.items() if did)
 
 
 def parse_plan(description: object) -> FaultPlan:
-    """The plan that *description* asks for: {"events": [{...}], "uploads": [{...}]}; raises InvalidFaults."""
-    if not isinstance(description, Mapping) or description.keys() - {"events", "uploads"}:
-        raise InvalidFaults("faults: an object with 'events' and 'uploads' is needed")
+    """The plan that *description* asks for: {"events": [{...}], ...} by KINDS; raises InvalidFaults."""
+    if not isinstance(description, Mapping) or description.keys() - KINDS.keys():
+        raise InvalidFaults(f"faults: an object with any of {', '.join(KINDS)} is needed")
     return FaultPlan(
-        events=tuple(
-            EventFaults(**_parse_rule("events", EventFaults, rule)) for rule in _rules(description, "events")
-        ),
-        uploads=tuple(
-            UploadFaults(**_parse_rule("uploads", UploadFaults, rule))
-            for rule in _rules(description, "uploads")
-        ),
+        **{
+            kind: tuple(rule_type(**_parse_rule(kind, rule_type, rule)) for rule in _rules(description, kind))
+            for kind, rule_type in KINDS.items()
+        }
     )
 
 
@@ -184,17 +303,14 @@ def parse_options(options: Sequence[str]) -> FaultPlan:
 
 def plan_json(plan: FaultPlan) -> dict[str, Any]:
     """*plan* as `parse_plan` reads it, with every value spelt out."""
-    return {
-        "events": [
-            _rule_json(rule) | {"delay": {"median": rule.delay.median, "p99": rule.delay.p99}}
-            for rule in plan.events
-        ],
-        "uploads": [_rule_json(rule) for rule in plan.uploads],
-    }
+    return {kind: [asdict(rule) for rule in getattr(plan, kind)] for kind in KINDS}
 
 
-def _matches(rule: EventFaults | UploadFaults, bucket: str, name: str) -> bool:
-    return fnmatchcase(bucket, rule.bucket) and fnmatchcase(name, rule.name)
+def _first_match(rules: Sequence[Rule], bucket: str, name: str) -> Rule | None:
+    for rule in rules:
+        if fnmatchcase(name, rule.name) and fnmatchcase(bucket, getattr(rule, "bucket", "*")):
+            return rule
+    return None
 
 
 def _delivery_delay(rule: EventFaults, random: Random) -> timedelta:
@@ -266,7 +382,3 @@ def _parse_option(name: str, value: str) -> object:
     if len(numbers) != 1:
         raise InvalidFaults(f"{name}: {value!r} is not one number")
     return numbers[0]
-
-
-def _rule_json(rule: EventFaults | UploadFaults) -> dict[str, Any]:
-    return {field.name: getattr(rule, field.name) for field in fields(rule)}

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 from typing import Final, cast
 
 import functions_framework
 from a2wsgi import WSGIMiddleware
-from a2wsgi.wsgi_typing import WSGIApp
+from a2wsgi.wsgi_typing import Environ, IterableChunks, StartResponse, WSGIApp
 from flask import Flask
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from local_cloud.operations import OperationCounts, PriceClass
+
 THREADS_PER_FUNCTION: Final = 8  # enough to overlap their waiting for storage on a developer's machine
+BILLED_SECONDS: Final = 0.1  # Cloud Run rounds an instance's time up to this
 
 
 class FunctionsNotLoaded(Exception):
@@ -39,10 +44,14 @@ class FunctionTarget:
 class Functions:
     """The applications of *targets* in *source*; each imports the source for itself, as its own instance does.
 
-    Raises FunctionsNotLoaded. What the source reads from the environment has to be there before.
+    Calls are counted in *operations*. Raises FunctionsNotLoaded. What the source reads from the environment has
+    to be there before.
     """
 
-    def __init__(self, source: Path, targets: Sequence[FunctionTarget]) -> None:
+    def __init__(
+        self, source: Path, targets: Sequence[FunctionTarget], operations: OperationCounts | None = None
+    ) -> None:
+        self._operations = operations or OperationCounts()
         self._bridges: list[WSGIMiddleware] = []
         self._apps: Mapping[str, ASGIApp] = {target.name: self._load(source, target) for target in targets}
 
@@ -51,7 +60,13 @@ class Functions:
 
     async def call(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the function *name* answer; what `root_path` says is not part of the path that it sees."""
-        await self._apps[name](scope, receive, send)
+        self._operations.count(PriceClass.FUNCTION_CALL, "call", name)
+        began = time.monotonic()
+        try:
+            await self._apps[name](scope, receive, send)
+        finally:
+            billed = max(1, ceil((time.monotonic() - began) / BILLED_SECONDS))
+            self._operations.count(PriceClass.FUNCTION_TIME, "100 ms, each call rounded up", name, times=billed)
 
     def close(self) -> None:
         """Accept no more calls; those under way are left to end."""
@@ -67,6 +82,19 @@ class Functions:
             raise FunctionsNotLoaded(f"{source}: function {target.name}: {error}") from error
         if not isinstance(app, Flask):
             return app
-        bridge = WSGIMiddleware(cast("WSGIApp", app), workers=THREADS_PER_FUNCTION)
+        bridge = WSGIMiddleware(_with_ending_input(cast("WSGIApp", app)), workers=THREADS_PER_FUNCTION)
         self._bridges.append(bridge)
         return cast("ASGIApp", bridge)
+
+
+def _with_ending_input(app: WSGIApp) -> WSGIApp:
+    """*app*, told that its input ends where the body does, as Gunicorn tells it.
+
+    Without that, Werkzeug takes a body that no Content-Length announces, such as a chunked one, for none.
+    """
+
+    def called(environ: Environ, start_response: StartResponse) -> IterableChunks:
+        environ["wsgi.input_terminated"] = True  # type: ignore[typeddict-unknown-key]  # Werkzeug's own
+        return app(environ, start_response)
+
+    return called

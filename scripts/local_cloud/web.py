@@ -11,11 +11,13 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from local_cloud.connections import cut_connection
 from local_cloud.events import Events
 from local_cloud.faults import Faults, InvalidFaults, parse_plan, plan_json
 from local_cloud.functions import Functions
+from local_cloud.operations import OperationCounts
 from local_cloud.outbound import NoAnswer, request
 from local_cloud.storage.api import StorageApi
 from local_cloud.storage.journal import ENTRIES_PER_ANSWER, Journal, entry_json
@@ -54,6 +56,7 @@ class Web:
         *,
         storage: StorageApi,
         journal: Journal,
+        operations: OperationCounts,
         faults: Faults,
         events: Events,
         health: Health,
@@ -62,6 +65,7 @@ class Web:
         self.functions: Functions | None = None
         self._storage = storage
         self._log = journal
+        self._operations = operations
         self._faults = faults
         self._events = events
         self._health = health
@@ -88,9 +92,17 @@ class Web:
             missing = JSONResponse({"error": f"no function is called {name!r}"}, HTTPStatus.NOT_FOUND)
             await missing(scope, receive, send)
             return
+        fate = self._faults.function_fate(name)
+        if fate.refusal is not None:
+            failed = JSONResponse({"error": "a fault that was asked for"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+            await failed(scope, receive, send)
+            return
         # A function's own address is its root, with or without a slash: Cloud Run never redirects there.
         path = scope["path"] if scope["path"] != root_path else f"{root_path}/"
-        await self.functions.call(name, {**scope, "root_path": root_path, "path": path}, receive, send)
+        called = {**scope, "root_path": root_path, "path": path}
+        await self.functions.call(name, called, receive, _discard if fate.answer_lost else send)
+        if fate.answer_lost:
+            await cut_connection(scope, receive)
 
     async def _healthz(self) -> Response:
         missing = await self._health.missing()
@@ -101,18 +113,25 @@ class Web:
         match asked.method, path:
             case "GET", "journal":
                 return self._journal(asked)
-            case "GET", "operations":
-                return JSONResponse(_operations(self._log))
-            case "GET", "events":
-                return JSONResponse({"pending": self._events.pending})
-            case "GET", "faults":
-                return JSONResponse(plan_json(self._faults.plan))
+            case "GET", "operations" | "events" | "faults" | "faults/drawn":
+                return JSONResponse(self._view(path))
             case "PUT", "faults":
                 return await self._set_faults(asked)
             case _:
                 return JSONResponse(
                     {"error": f"there is no {asked.method} /_local/{path}"}, HTTPStatus.NOT_FOUND
                 )
+
+    def _view(self, path: str) -> object:
+        match path:
+            case "operations":
+                return _operations(self._operations)
+            case "events":
+                return {"pending": self._events.pending}
+            case "faults":
+                return plan_json(self._faults.plan)
+            case _:
+                return self._faults.drawn
 
     def _journal(self, asked: Request) -> Response:
         since = asked.query_params.get("since", "0")
@@ -133,6 +152,10 @@ class Web:
             return JSONResponse({"error": str(error)}, HTTPStatus.BAD_REQUEST)
         self._faults.set(plan, now=self._clock())
         return JSONResponse(plan_json(plan))
+
+
+async def _discard(_: Message) -> None:
+    """Send nothing."""
 
 
 async def _answers(url: str) -> bool:
@@ -163,8 +186,8 @@ async def _journal_lines(
         since = entries[-1].sequence
 
 
-def _operations(journal: Journal) -> list[dict[str, str | int]]:
+def _operations(operations: OperationCounts) -> list[dict[str, str | int]]:
     return [
-        {"class": kind.value, "operation": operation, "bucket": bucket, "count": count}
-        for (kind, operation, bucket), count in sorted(journal.operations.items())
+        {"class": counted.price_class, "operation": counted.name, "place": counted.place, "count": times}
+        for counted, times in sorted(operations.so_far().items())
     ]

@@ -10,20 +10,26 @@ from uuid import uuid4
 
 import pytest
 import requests
+from google.cloud.storage import Client
+from prometheus_client.parser import text_string_to_metric_families
 
 from bucketcast.bootstrap import handlers
 from bucketcast.events import object_finalized_request
-from bucketcast.gcp.clients import storage_client
+from bucketcast.gcp.clients import firestore_client, storage_client
 from bucketcast.gcp.storage import CloudStorageBucket
 from bucketcast.objects import ABSENT, NewObject, ObjectFacts
-from bucketcast.records import JSON, encode_record
+from bucketcast.records import JSON, decode_record, encode_record
+from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import EncoderId, SessionNumber, StreamId
 from bucketcast.stream.media_object import segment_object
-from bucketcast.stream.object_names import timeline_name
+from bucketcast.stream.object_names import session_record_name, timeline_name
+from bucketcast.stream.session_record import SessionRecord
+from bucketcast.stream.stream_key import key_hash, parse_stream_key
 from bucketcast.stream.timeline import Timeline, TimelineSegment, UploadedSegment
 from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
 from local_cloud.faults import NO_FAULTS, EventFaults, FaultPlan
 from local_cloud.functions import FunctionTarget, SignatureType
+from operating import rebuild
 from stream_world import SEGMENT, SLOTS, claim_request, uploaded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +42,7 @@ class Functions:
     """The mounted functions, and both buckets as an encoder uses them."""
 
     cloud: RunningLocalCloud
+    client: Client
     media: CloudStorageBucket
     ingest: CloudStorageBucket
 
@@ -62,9 +69,24 @@ class Functions:
         self.cloud.drain_events()
         return StreamId(stream)
 
-    def claim(self, stream: StreamId) -> SessionNumber:
+    def lose(self, stream: StreamId) -> None:
+        """Delete every published object of *stream*, and every document of every stream."""
+        for blob in self.client.list_blobs("media", prefix=f"{stream}/"):
+            if not blob.name.endswith(".ts"):
+                blob.delete()
+        with closing(firestore_client("demo", emulated=True)) as firestore:
+            for collection in firestore.collections():
+                for document in collection.list_documents():
+                    document.delete()
+
+    def playlists(self, stream: StreamId) -> dict[str, bytes]:
+        """Every playlist of *stream* that viewers can read."""
+        blobs = self.client.list_blobs("media", prefix=f"{stream}/")
+        return {blob.name: self.viewer(blob.name).content for blob in blobs if blob.name.endswith(".m3u8")}
+
+    def claim(self, stream: StreamId, encoder: str = "") -> SessionNumber:
         """Claim *stream*, from now on."""
-        request = claim_request(EncoderId(uuid4().hex), start=datetime.now(UTC))
+        request = claim_request(EncoderId(encoder or uuid4().hex), start=datetime.now(UTC))
         body = encode_record(request).replace(b'"demo"', f'"{stream}"'.encode())
         claimed = self.sessions("claim", body)
         assert claimed.status_code == 200
@@ -72,12 +94,15 @@ class Functions:
 
     def report(self, stream: StreamId, session: SessionNumber, *, ended: bool = False) -> ObjectFacts:
         """Upload three segments as an encoder does, then write its timeline."""
-        segments = [uploaded(index) for index in range(3)]
-        return self.write_timeline(
-            stream, session, [self._uploaded(stream, session, s) for s in segments], ended=ended
-        )
+        record = self.ingest.read(session_record_name(stream, session))
+        assert record is not None
+        start = decode_record(SessionRecord, record).start
+        segments = [self._uploaded(stream, session, uploaded(index), start) for index in range(3)]
+        return self.write_timeline(stream, session, segments, ended=ended)
 
-    def _uploaded(self, stream: StreamId, session: SessionNumber, segment: TimelineSegment) -> TimelineSegment:
+    def _uploaded(
+        self, stream: StreamId, session: SessionNumber, segment: TimelineSegment, start: datetime
+    ) -> TimelineSegment:
         facts = {
             rung: self.media.write(
                 segment_object(
@@ -86,7 +111,7 @@ class Functions:
                     session,
                     segment.index,
                     duration=segment.duration,
-                    date=datetime.now(UTC),
+                    date=start + segment.start,
                     content=b"media",
                 ),
                 if_generation=ABSENT,
@@ -146,6 +171,7 @@ def functions() -> Iterator[Functions]:
         client = stack.enter_context(closing(storage_client("demo", emulated=True)))
         yield Functions(
             cloud,
+            client,
             CloudStorageBucket(client, "media", patience=5),
             CloudStorageBucket(client, "ingest", patience=5),
         )
@@ -184,6 +210,7 @@ def test_the_owner_makes_lists_and_sees_streams(functions: Functions) -> None:
         (lambda f: f.api("PATCH", "streams/unknown"), 405),
         (lambda f: f.api("DELETE", "streams"), 405),
         (lambda f: f.api("GET", "streams/unknown/end"), 405),
+        (lambda f: f.api("POST", "streams/unknown/rebuild"), 404),
         (lambda f: f.api("GET", "nothing"), 404),
         (lambda f: f.api("POST", "streams", {"id": "a" * 20_000}), 413),
         (lambda f: f.sessions("claim", b"{}"), 400),
@@ -251,3 +278,69 @@ def test_a_second_broadcaster_is_refused_while_the_first_is_on_air(functions: Fu
     refused = functions.sessions("claim", encode_record(request).replace(b'"demo"', f'"{stream}"'.encode()))
     assert refused.status_code == 409
     assert "another broadcaster" in refused.json()["detail"]
+
+
+def test_two_broadcasts_are_rebuilt_from_the_buckets_alone(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P3, after every playlist, `state.json` and every document of Firestore are gone."""
+    rungs = [{"name": slot, "video_kbps": int(slot[:-1]) * 3} for slot in SLOTS]
+    chosen = {"rungs": rungs, "reconnect_window_seconds": 77, "id": f"s-{uuid4().hex[:8]}"}
+    created = functions.api("POST", "streams", chosen).json()
+    stream = StreamId(created["id"])
+    functions.report(stream, functions.claim(stream, "first"))
+    functions.cloud.drain_events()
+    gone = f'{{"stream": "{stream}", "session": 1, "encoder": "first", "silent_seconds": 10}}'
+    assert functions.sessions("renew", gone.encode()).json() == {"holds": "on"}
+    assert functions.api("POST", f"streams/{stream}/end").json()["broadcast"] == 1
+    functions.report(stream, functions.claim(stream, "second"))
+    functions.cloud.drain_events()
+    before, document = functions.playlists(stream), _document(stream)
+    assert (document.state, document.broadcast, len(before)) == ("live", 2, len(SLOTS) + 1)
+    assert all(b"segment_00000002" in content for name, content in before.items() if "playlist" in name)
+
+    functions.lose(stream)
+    assert functions.playlists(stream) == {}
+    assert functions.viewer(f"{stream}/state.json").status_code == 404
+    rebuilt = functions.api("POST", f"streams/{stream}/rebuild")
+    assert (rebuilt.status_code, rebuilt.json()["state"]) == (200, "live")
+    assert functions.playlists(stream) == before
+    assert functions.viewer(f"{stream}/state.json").json()["broadcast"] == 2
+    again = _document(stream)
+    assert again.configuration == document.configuration
+    assert again.key_hash == key_hash(parse_stream_key(created["stream_key"]))
+    assert again.next_session == document.next_session
+
+    functions.api("POST", f"streams/{stream}/end")
+    ended = functions.playlists(stream)
+    functions.lose(stream)
+    monkeypatch.setenv("BUCKETCAST_ADMIN_TOKEN", TOKEN)
+    assert rebuild.main(["--api", f"{functions.cloud.url}/v1/streams"]) == 0
+    assert f"{stream}: ended, broadcast 2, session 2, 720p to 5" in capsys.readouterr().out
+    assert functions.playlists(stream) == ended
+
+
+def _document(stream: StreamId) -> StreamDocument:
+    stored = handlers().claims.documents.read(stream)
+    assert stored is not None
+    return stored.document
+
+
+def test_prometheus_reads_the_streams_that_are_on_air(functions: Functions) -> None:
+    stream = functions.create()
+    functions.report(stream, functions.claim(stream))
+    functions.cloud.drain_events()
+    url = f"{functions.cloud.url}/functions/api/metrics"
+    assert requests.get(url, timeout=SECONDS).status_code == 401
+    scraped = requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=SECONDS)
+    samples = [
+        sample
+        for family in text_string_to_metric_families(scraped.text)
+        for sample in family.samples
+        if sample.labels["stream"] == stream
+    ]
+    stale = {s.labels["rendition"]: s.value for s in samples if s.name == "bucketcast_rendition_stale_seconds"}
+    assert stale == dict.fromkeys(SLOTS, 0.0)
+    view = functions.api("GET", f"streams/{stream}").json()["health"]
+    assert [each["name"] for each in view["renditions"]] == list(SLOTS)
+    assert all(each["playlist_replaced"] and not each["behind_segments"] for each in view["renditions"])

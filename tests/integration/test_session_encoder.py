@@ -339,6 +339,22 @@ async def test_a_replacement_after_a_day_goes_through_the_wrap_of_timestamps() -
     assert numbers == list(range(CLIP.frames))
 
 
+@pytest.mark.parametrize("pass_through", [False, True])
+async def test_the_sound_of_a_session_that_ends_with_a_whole_segment_goes_on_to_its_last_picture(
+    *, pass_through: bool
+) -> None:
+    """Some of it would belong to the next segment, whose first picture is decoded before it is shown."""
+    clip = copied_clip(1, seconds=6)
+    configuration = msgspec.structs.replace(CONFIGURATION, pass_through=pass_through)
+    opening = Opening(pass_through=configuration if pass_through else None)
+    encoded = await encode(read_feed(make_clip(clip)), configuration, opening=opening)
+    assert (encoded.opened.source_delay is not None) == pass_through
+    for rung in configuration.rungs:
+        assert [segment.index for segment in encoded.segments[rung.name]] == list(range(6))
+        end = packet_times(encoded.media(rung.name), "audio")[-1] + 1920
+        assert end >= 900_000 + 6 * 90_000 - 1920
+
+
 async def test_a_source_without_sound_gets_a_silent_track() -> None:
     items = [item for item in read_feed(make_clip(CLIP)) if item.track is Track.VIDEO]
     encoded = await encode(items)

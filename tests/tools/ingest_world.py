@@ -16,6 +16,7 @@ from bucketcast.errors import BucketcastError, NotFound, Refused
 from bucketcast.gcp.functions import Answer
 from bucketcast.handlers.claim import Claims
 from bucketcast.handlers.streams import Streams
+from bucketcast.handlers.watch import Watchdog
 from bucketcast.records import decode_record, encode_record
 from bucketcast.stream.claim import ClaimRequest, Renewal
 from bucketcast.stream.identifiers import EncoderId, RungName, StreamId
@@ -66,7 +67,11 @@ class IngestWorld:
         self.documents = FakeStreamDocuments()
         self.claims = Claims(ingest=self.ingest, documents=self.documents, clock=self.clock)
         self.streams = Streams(
-            ingest=self.ingest, documents=self.documents, clock=self.clock, random_bytes=os.urandom
+            ingest=self.ingest,
+            documents=self.documents,
+            watchdog=Watchdog(media=self.media, clock=self.clock, executor=InlineExecutor()),
+            clock=self.clock,
+            random_bytes=os.urandom,
         )
         request = StreamRequest(id=STREAM, rungs=(RungRequest(name=RUNG, video_kbps=300),), segment_seconds=1.0)
         self.stream_key = self.streams.create(request).stream_key

@@ -33,6 +33,10 @@ TIMEOUT: Final = 10.0
 RETRY: Final = retry.Retry(
     predicate=retry.if_exception_type(exceptions.ServiceUnavailable), initial=0.05, maximum=1.0, timeout=5.0
 )
+# What has no precondition may be contended too, and then has nothing to read again before it is tried again.
+UNCONDITIONAL_RETRY: Final = RETRY.with_predicate(
+    retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
+)
 
 
 class FirestoreStreamDocuments:
@@ -44,7 +48,7 @@ class FirestoreStreamDocuments:
 
     def read(self, stream: StreamId) -> StoredDocument | None:
         """See StreamDocuments.read."""
-        snapshot = _translated(lambda: self._document(stream).get(retry=RETRY, timeout=TIMEOUT))
+        snapshot = _translated(lambda: self._document(stream).get(retry=UNCONDITIONAL_RETRY, timeout=TIMEOUT))
         if not snapshot.exists:
             return None
         document = _decode(StreamDocument, snapshot.to_dict())
@@ -52,7 +56,7 @@ class FirestoreStreamDocuments:
 
     def create(self, document: StreamDocument) -> None:
         """See StreamDocuments.create."""
-        _translated(
+        _conditional(
             lambda: self._document(document.stream).create(_encode(document), retry=RETRY, timeout=TIMEOUT)
         )
 
@@ -68,12 +72,12 @@ class FirestoreStreamDocuments:
             _encode(document),
             option=self._client.write_option(last_update_time=version),
         )
-        _translated(lambda: batch.commit(retry=RETRY, timeout=TIMEOUT))
+        _conditional(lambda: batch.commit(retry=RETRY, timeout=TIMEOUT))
 
     def all(self) -> Iterator[StreamDocument]:
         """See StreamDocuments.all."""
         for snapshot in _translated(
-            lambda: list(self._client.collection(STREAMS).stream(retry=RETRY, timeout=TIMEOUT))
+            lambda: list(self._client.collection(STREAMS).stream(retry=UNCONDITIONAL_RETRY, timeout=TIMEOUT))
         ):
             try:
                 document = _decode(StreamDocument, snapshot.to_dict())
@@ -86,13 +90,13 @@ class FirestoreStreamDocuments:
     def lease(self, stream: StreamId) -> Lease | None:
         """See StreamDocuments.lease."""
         reference = self._client.collection(LEASES).document(stream)
-        snapshot = _translated(lambda: reference.get(retry=RETRY, timeout=TIMEOUT))
+        snapshot = _translated(lambda: reference.get(retry=UNCONDITIONAL_RETRY, timeout=TIMEOUT))
         return _decode(Lease, snapshot.to_dict()) if snapshot.exists else None
 
     def renew_lease(self, stream: StreamId, lease: Lease) -> None:
         """See StreamDocuments.renew_lease."""
         reference = self._client.collection(LEASES).document(stream)
-        _translated(lambda: reference.set(_encode_lease(lease), retry=RETRY, timeout=TIMEOUT))
+        _translated(lambda: reference.set(_encode_lease(lease), retry=UNCONDITIONAL_RETRY, timeout=TIMEOUT))
 
     def _document(self, stream: StreamId) -> firestore.DocumentReference:
         return self._client.collection(STREAMS).document(stream)
@@ -123,7 +127,8 @@ def _decode(record_type: type[Decoded], fields: dict[str, Any] | None) -> Decode
     return decode_record(record_type, text.encode())
 
 
-def _translated(call: Callable[[], Answer]) -> Answer:
+def _conditional(call: Callable[[], Answer]) -> Answer:
+    """Call what has a precondition; whoever is refused reads again."""
     try:
         return call()
     except (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound) as error:
@@ -131,4 +136,15 @@ def _translated(call: Callable[[], Answer]) -> Answer:
     except exceptions.Aborted as error:
         raise PreconditionFailed("the document is being written by another") from error
     except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-        raise Unavailable(f"Firestore: {type(error).__name__}") from error
+        raise _unavailable(error) from error
+
+
+def _translated(call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"Firestore: {type(error).__name__}")

@@ -2,13 +2,14 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec.structs import replace
 
 from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
 from bucketcast.handlers.creation import create_once
+from bucketcast.handlers.evidence import announced_timeline
 from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StreamDocuments, Version
 from bucketcast.records import decode_record, record_object
 from bucketcast.stream.claim import ClaimRequest, Lease, Renewal, Renewed, adopt, claim, holding
@@ -45,7 +46,7 @@ class Claims:
             now = self.clock.now()
             lease = self.documents.lease(request.stream)
             document = adopt(stored.document, another) if another else stored.document
-            claimed = claim(document, request, lease=lease, now=now)
+            claimed = claim(document, request, lease=lease, media_until=self._media_until(document), now=now)
             session = _session_of(claimed, request.encoder)
             if claimed != stored.document and not self._replace(claimed, stored.version):
                 continue
@@ -83,6 +84,18 @@ class Claims:
                 ),
             )
         return Renewed(holds=holds)
+
+    def _media_until(self, document: StreamDocument) -> datetime | None:
+        """The date of the last media that the sessions of *document* have, published or not."""
+        newest = document.sessions[-1:]
+        timelines = [(s, announced_timeline(self.ingest, document.stream, s.session)) for s in newest]
+        reported = [
+            session.start + segment.start + segment.duration
+            for session, timeline in timelines
+            for segment in timeline.segments.values()
+        ]
+        published = [segment.date + segment.duration for segment in document.window]
+        return max([*reported, *published], default=None)
 
     def _replace(self, document: StreamDocument, version: Version) -> bool:
         """Store *document* under its next revision; say whether nobody else was first."""

@@ -12,7 +12,14 @@ from bucketcast.stream.document import ListedAs, SessionState, StreamDocument, W
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.media_object import listed_as, timeline_segment
 from bucketcast.stream.object_names import seal_name, segment_name, session_record_name, timelines_prefix
-from bucketcast.stream.publication import Evidence, holes, missing_at_seal, next_unannounced, pending_seals
+from bucketcast.stream.publication import (
+    Evidence,
+    holes,
+    missing_at_seal,
+    next_unannounced,
+    pending_seals,
+    undecided,
+)
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.timeline import (
@@ -39,7 +46,7 @@ class EvidenceReader:
         """
         stream = document.stream
         sessions = [session for session in document.sessions if not session.sealed]
-        announced = self.executor.map(lambda session: self._announced(stream, session.session), sessions)
+        announced = self.executor.map(lambda s: announced_timeline(self.ingest, stream, s.session), sessions)
         seals = {
             seal.session: written
             for seal in pending_seals(document)
@@ -67,11 +74,11 @@ class EvidenceReader:
 
     def session_record(self, stream: StreamId, number: SessionNumber) -> SessionRecord | None:
         """The record of session *number*, if it was written."""
-        return self._record(SessionRecord, session_record_name(stream, number))
+        return _record(self.ingest, SessionRecord, session_record_name(stream, number))
 
     def seal(self, stream: StreamId, number: SessionNumber) -> Seal | None:
         """The seal of session *number*, if it was written."""
-        return self._record(Seal, seal_name(stream, number))
+        return _record(self.ingest, Seal, seal_name(stream, number))
 
     def segments(
         self, stream: StreamId, session: SessionState | SessionRecord, indexes: Iterable[int]
@@ -83,10 +90,6 @@ class EvidenceReader:
             found = {rung: there for rung, there in facts if there is not None}
             yield timeline_segment(index, found, start=session.start) if found else None
 
-    def _announced(self, stream: StreamId, number: SessionNumber) -> JoinedTimeline:
-        names = self.ingest.names(timelines_prefix(stream, number))
-        return join(timeline for name in names if (timeline := self._record(Timeline, name)))
-
     def _named(
         self, document: StreamDocument, session: SessionState, timeline: JoinedTimeline, now: datetime
     ) -> Iterator[TimelineSegment]:
@@ -95,6 +98,8 @@ class EvidenceReader:
         yield from filter(None, lost)
         first = next_unannounced(document, session.session, timeline, now=now)
         if first is not None:
+            open_ones = undecided(document, session.session, timeline)
+            yield from filter(None, self.segments(document.stream, session, open_ones))
             behind = self.segments(document.stream, session, range(first, first + TIMELINE_SEGMENTS))
             yield from filter(None, takewhile(bool, behind))
 
@@ -102,6 +107,13 @@ class EvidenceReader:
         facts = self.media.facts(segment_name(stream, rung, segment.session, segment.index))
         return None if facts is None else listed_as(facts)
 
-    def _record(self, record_type: type[Record], name: str) -> Record | None:
-        content = self.ingest.read(name)
-        return None if content is None else decode_record(record_type, content)
+
+def announced_timeline(ingest: Bucket, stream: StreamId, number: SessionNumber) -> JoinedTimeline:
+    """What all encoders of session *number* say that they have uploaded."""
+    names = ingest.names(timelines_prefix(stream, number))
+    return join(timeline for name in names if (timeline := _record(ingest, Timeline, name)))
+
+
+def _record(bucket: Bucket, record_type: type[Record], name: str) -> Record | None:
+    content = bucket.read(name)
+    return None if content is None else decode_record(record_type, content)

@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from threading import Lock
 from typing import Final
@@ -23,10 +23,20 @@ from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StreamDocuments
 from bucketcast.records import record_object
 from bucketcast.stream.document import StreamDocument, WrittenObject
 from bucketcast.stream.identifiers import Revision, StreamId
-from bucketcast.stream.media_object import gap_object
-from bucketcast.stream.object_names import seal_name
-from bucketcast.stream.publication import advance, is_followed, missing_at_seal, pending_seals
+from bucketcast.stream.media_object import gap_object, timeline_segment
+from bucketcast.stream.object_names import seal_name, segment_name
+from bucketcast.stream.publication import (
+    OVERTAKEN_SEGMENTS,
+    Evidence,
+    Overtaken,
+    advance,
+    is_followed,
+    missing_at_seal,
+    overtaken,
+    pending_seals,
+)
 from bucketcast.stream.published_objects import PublishedObject, digest, published_objects
+from bucketcast.stream.timeline import TimelineSegment
 
 _log = logging.getLogger(__name__)
 
@@ -91,9 +101,13 @@ class Publisher:
         for _ in range(MAX_ROUNDS):
             try:
                 document = self._advance(stream)
+                seals = self._write_seals(document)
             except PreconditionFailed:
                 continue
-            if self._write_seals(document) and not is_followed(document):
+            except TooManyWrites:
+                self.clock.sleep(WRITE_INTERVAL.total_seconds())
+                continue
+            if seals and not is_followed(document):
                 continue
             if (wait := self._write_objects(document)) is None:
                 if document.revision == written or not is_followed(document):
@@ -110,11 +124,49 @@ class Publisher:
         # Only an ENDLIST has to be there before anything else may follow.
         is_written = not is_followed(document) or self._is_written(document)
         evidence = self._reader.evidence(document, is_written=is_written, now=now)
+        evidence = self._give_up(document, evidence, now)
         advanced = advance(document, evidence, now=now)
         advanced = stamp(document, advanced)
         if advanced is not document:
             self.documents.replace(advanced, version=stored.version)
         return advanced
+
+    def _give_up(self, document: StreamDocument, evidence: Evidence, now: datetime) -> Evidence:
+        """Decide by creation what holds up the playlists and has no encoder any more."""
+        timelines = dict(evidence.timelines)
+        for open_one in overtaken(document, evidence):
+            if self._has_waited(document, open_one, now):
+                segment = self._decided(document, open_one)
+                timelines[open_one.session] = timelines[open_one.session].joined_with([segment])
+        return replace(evidence, timelines=timelines)
+
+    def _has_waited(self, document: StreamDocument, open_one: Overtaken, now: datetime) -> bool:
+        """Whether *open_one*'s witness has been in the bucket for longer than an encoder would wait."""
+        if open_one.witness is None:
+            return True
+        name = segment_name(document.stream, open_one.rung, open_one.session, open_one.witness)
+        witness = self.media.facts(name)
+        patience = OVERTAKEN_SEGMENTS * document.configuration.segment_duration
+        return witness is not None and now - witness.updated >= patience
+
+    def _decided(self, document: StreamDocument, open_one: Overtaken) -> TimelineSegment:
+        """What lies under the name of *open_one*: if nothing did, a gap now does."""
+        gap = gap_object(
+            document.stream,
+            open_one.rung,
+            open_one.session,
+            open_one.index,
+            duration=open_one.duration,
+            date=open_one.date,
+        )
+        facts = self.media.facts(gap.name)
+        if facts is None:
+            create_once(self.media, gap)
+            facts = self.media.facts(gap.name)
+        if facts is None:
+            raise Unavailable(f"{gap.name} was there and is gone")
+        start = open_one.date - open_one.start
+        return timeline_segment(open_one.index, {open_one.rung: facts}, start=start)
 
     def _is_written(self, document: StreamDocument) -> bool:
         """Whether the published objects are as new as *document* wants them."""

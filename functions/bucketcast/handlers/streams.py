@@ -1,7 +1,7 @@
-"""Streams: make one, look at them, end a broadcast."""
+"""Streams: make one, look at them and watch them, end a broadcast."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bucketcast.errors import NotFound, PreconditionFailed, Refused, Unavailable
+from bucketcast.handlers.watch import Watchdog
 from bucketcast.objects import ABSENT
-from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StreamDocuments
+from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StoredDocument, StreamDocuments
 from bucketcast.stream.claim import LEASE
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.encoder_report import ADVICE, EncoderReport, InputFault
@@ -20,10 +21,12 @@ from bucketcast.stream.identifiers import Revision, RungName, StreamId
 from bucketcast.stream.lifecycle import StreamState
 from bucketcast.stream.publication import end_broadcast
 from bucketcast.stream.stream_key import SECRET_BYTES, key_hash, new_stream_key
+from bucketcast.stream.stream_metrics import stream_metrics
 from bucketcast.stream.stream_record import StreamRecord, document_of
 from bucketcast.stream.stream_request import StreamRequest
+from bucketcast.stream.watchdog import StreamHealth
 from bucketcast.stream.window import listed_segments, slot_rungs
-from bucketcast.stream_records import stream_record_object
+from bucketcast.stream_records import recorded_streams, stream_record_object
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class StreamView(Struct, frozen=True, kw_only=True):
     session: int  # the last one claimed; 0 before the first
     segment_seconds: float
     rungs: tuple[RungView, ...]
+    health: StreamHealth | None  # None: the bucket does not answer
     input_faults: tuple[FaultView, ...]
     counters: EncoderReport
 
@@ -75,6 +79,7 @@ class Streams:
 
     ingest: Bucket
     documents: StreamDocuments
+    watchdog: Watchdog
     clock: Clock
     random_bytes: Callable[[int], bytes]
 
@@ -107,16 +112,27 @@ class Streams:
         return CreatedStream(id=stream, stream_key=key.reveal())
 
     def all(self) -> list[StreamView]:
-        """Every stream, by id."""
-        documents = sorted(self.documents.all(), key=lambda document: document.stream)
-        return [self._view(document) for document in documents]
+        """Every stream, by id; one whose document is gone gets it back."""
+        documents = {document.stream: document for document in self.documents.all()}
+        for stream in recorded_streams(self.ingest) - documents.keys():
+            documents[stream] = self._read(stream).document
+        listed = [documents[stream] for stream in sorted(documents)]
+        healths = self._watch(listed)
+        return [self._view(document, health) for document, health in zip(listed, healths, strict=True)]
 
     def view(self, stream: StreamId) -> StreamView:
         """One stream, or NotFound."""
-        stored = self.documents.read(stream)
-        if stored is None:
-            raise NotFound(f"there is no stream '{stream}'")
-        return self._view(stored.document)
+        document = self._read(stream).document
+        return self._view(document, *self._watch([document]))
+
+    def metrics(self) -> str:
+        """The watchdog's view of every stream that has a document, as Prometheus reads it.
+
+        Raises Unavailable where there is none: a failed scrape is an alarm of its own.
+        """
+        documents = sorted(self.documents.all(), key=lambda document: document.stream)
+        watched = list(zip(documents, self.watchdog.watch(documents), strict=True))
+        return stream_metrics(watched, now=self.clock.now())
 
     def end(self, stream: StreamId) -> None:
         """End the broadcast of *stream* at once; its playlists get their ENDLIST with the next publication.
@@ -125,9 +141,7 @@ class Streams:
         """
         broadcast = None
         for _ in range(MAX_ROUNDS):
-            stored = self.documents.read(stream)
-            if stored is None:
-                raise NotFound(f"there is no stream '{stream}'")
+            stored = self._read(stream)
             broadcast = stored.document.broadcast if broadcast is None else broadcast
             if stored.document.ended_broadcasts >= broadcast:
                 return  # by an earlier round whose answer was lost, or by somebody else
@@ -142,6 +156,19 @@ class Streams:
             return
         raise Unavailable(f"ending {stream} found no end in {MAX_ROUNDS} rounds")
 
+    def _read(self, stream: StreamId) -> StoredDocument:
+        if (stored := self.documents.read(stream)) is None:
+            raise NotFound(f"there is no stream '{stream}'")
+        return stored
+
+    def _watch(self, documents: list[StreamDocument]) -> Sequence[StreamHealth | None]:
+        """The health of each of *documents*, as far as the bucket answers: an end is to be told in any case."""
+        try:
+            return self.watchdog.watch(documents)
+        except Unavailable:
+            _log.exception("the streams' playlists cannot be looked at")
+            return [None] * len(documents)
+
     def _report(self, document: StreamDocument) -> EncoderReport:
         """What the encoder of *document* last said, as long as there is one.
 
@@ -154,7 +181,7 @@ class Streams:
         fresh = self.clock.now() - lease.media_at < LEASE
         return lease.report if fresh or document.state is StreamState.LIVE else EncoderReport()
 
-    def _view(self, document: StreamDocument) -> StreamView:
+    def _view(self, document: StreamDocument, health: StreamHealth | None) -> StreamView:
         report = self._report(document)
         return StreamView(
             id=document.stream,
@@ -164,6 +191,7 @@ class Streams:
             session=document.next_session - 1,
             segment_seconds=document.configuration.segment_duration.total_seconds(),
             rungs=_rungs(document),
+            health=health,
             input_faults=tuple(FaultView(name=fault, advice=ADVICE[fault]) for fault in report.faults),
             counters=report,
         )

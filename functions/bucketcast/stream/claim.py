@@ -75,11 +75,18 @@ class Renewed(Struct, frozen=True, kw_only=True):
 
 
 def claim(
-    document: StreamDocument, request: ClaimRequest, *, lease: Lease | None, now: datetime
+    document: StreamDocument,
+    request: ClaimRequest,
+    *,
+    lease: Lease | None,
+    media_until: datetime | None = None,
+    now: datetime,
 ) -> StreamDocument:
     """Return *document* with a session for *request*, or raise Refused while another encoder is on air.
 
-    Claiming again as the same encoder changes nothing: its session is there already.
+    Claiming again as the same encoder changes nothing: its session is there already. The session starts no
+    earlier than *media_until*, where the media of those before it ends: their encoders may have had other
+    clocks, or been faster than real time.
     """
     if any(session.encoder == request.encoder for session in document.sessions):
         return document
@@ -98,7 +105,7 @@ def claim(
         broadcast=document.broadcast,
         encoder=request.encoder,
         claimed=now,
-        start=request.start,
+        start=max(request.start, media_until or request.start),
         frame_rate=request.frame_rate,
         rungs=request.rungs,
     )

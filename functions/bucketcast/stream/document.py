@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bucketcast.stream.configuration import StreamConfiguration
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import (
     BroadcastNumber,
     DiscontinuitySequenceNumber,
@@ -66,6 +67,10 @@ class SessionState(Struct, frozen=True, kw_only=True):
     drain_until: datetime | None = None  # when a later claim ends it, whatever its encoders say
     seal: Seal | None = None  # decided here; it holds once its record is in the bucket
     sealed: bool = False  # the record is in the bucket
+
+    def grid(self, segment_duration: timedelta) -> SegmentGrid:
+        """The grid that its encoders cut by."""
+        return SegmentGrid(frame_rate=self.frame_rate.fraction, segment_duration=segment_duration)
 
     def recorded_as(self, record: SessionRecord) -> "SessionState":
         """This session as *record* has it, which holds whoever was meant to write it."""

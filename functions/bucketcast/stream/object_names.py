@@ -16,6 +16,7 @@ from bucketcast.stream.identifiers import (
     SessionNumber,
     StreamId,
     parse_encoder_id,
+    parse_rung_name,
     parse_stream_id,
 )
 
@@ -52,6 +53,34 @@ def segment_file_name(session: SessionNumber, index: SegmentIndex) -> str:
 def segment_name(stream: StreamId, rung: RungName, session: SessionNumber, index: SegmentIndex) -> str:
     """The object of segment *index* of *session* in *rung*."""
     return f"{stream}/{rung}/{segment_file_name(session, index)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentName:
+    """The name of a segment, parsed."""
+
+    stream: StreamId
+    rung: RungName
+    session: SessionNumber
+    index: SegmentIndex
+
+
+_SEGMENT = re.compile(
+    r"(?P<stream>[^/]+)/(?P<rung>[^/]+)/"
+    rf"segment_(?P<session>[0-9]{{{_SESSION_DIGITS}}})_(?P<index>[0-9]{{{_INDEX_DIGITS}}})\.ts"
+)
+
+
+def parse_segment_name(name: str) -> SegmentName:
+    """Return which segment the object *name* in the media bucket is, or raise InvalidName."""
+    if not (match := _SEGMENT.fullmatch(name)):
+        raise InvalidName(f"'{name}' is not the name of a segment")
+    return SegmentName(
+        stream=parse_stream_id(match["stream"]),
+        rung=parse_rung_name(match["rung"]),
+        session=SessionNumber(int(match["session"])),
+        index=SegmentIndex(int(match["index"])),
+    )
 
 
 # The ingest bucket, whose events wake functions.

@@ -5,7 +5,7 @@ evidence: every order, repetition and loss of wake-ups that is followed by one m
 playlists (P3). It never takes back what it listed (P2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,6 +40,14 @@ from bucketcast.stream.window import is_startable, live_window_start, slot_rungs
 # be retried say that its broadcaster or its encoder is gone.
 SILENT_SEGMENTS: Final = 3
 SILENT_SLACK: Final = timedelta(seconds=4)
+# What a session may show beyond its successor's start: RFC 8216bis, 6.2.1, lets dates overlap by less than a
+# second. An encoder that was replaced and does not know it would show viewers the same minute twice.
+OVERLAP: Final = timedelta(seconds=1)
+# Encoders give up after one segment duration what a later segment has overtaken. What is still open after three
+# has no encoder.
+OVERTAKEN_SEGMENTS: Final = 3
+# A rung that is so far behind the others that it is about to fall out of the timelines.
+OUTLIVED_SEGMENTS: Final = TIMELINE_SEGMENTS // 2
 # A claimed session has its first segment after one segment duration and the encoder's start.
 CLAIM_SEGMENTS: Final = 2
 CLAIM_SLACK: Final = timedelta(seconds=10)
@@ -121,14 +129,85 @@ def next_unannounced(
 ) -> SegmentIndex | None:
     """The segment of session *number* behind all that *timeline* names, if it is to be asked for by name.
 
-    An encoder that falls silent without saying that it ended may have left what was verified and not announced.
+    An encoder that falls silent, or that is replaced, may have left what was verified and not announced.
     """
     session = _session(document, number)
-    if session.seal is not None or timeline.ended:
+    if session.seal is not None:
         return None
-    if not _is_followed_session(document, session) and not _is_silent(document, timeline, now):
+    if not _is_followed_session(document, session) and not _is_silent(document, session, timeline, now):
         return None
     return SegmentIndex(max((*timeline.segments, _published_last(document, number))) + 1)
+
+
+def undecided(
+    document: StreamDocument, number: SessionNumber, timeline: JoinedTimeline
+) -> tuple[SegmentIndex, ...]:
+    """The segments of session *number*, listed or in *timeline*, that neither decides in every rung."""
+    rungs = {rung.name for rung in _session(document, number).rungs}
+    known = {index: set(segment.rungs) for index, segment in timeline.segments.items()}
+    for segment in document.window:
+        if segment.session == number:
+            known.setdefault(segment.index, set()).update(segment.rungs)
+    return tuple(index for index in sorted(known) if rungs - known[index])
+
+
+class Overtaken(Struct, frozen=True, kw_only=True):
+    """A rung's segment that nobody has decided, although *witness*, a later one of its rung, is."""
+
+    session: SessionNumber
+    rung: RungName
+    index: SegmentIndex
+    start: timedelta
+    duration: timedelta
+    date: datetime
+    witness: SegmentIndex | None  # None: the whole rung is far behind the others
+
+
+def overtaken(document: StreamDocument, evidence: Evidence) -> tuple[Overtaken, ...]:
+    """What would hold up the playlists of *document*: to be given up if it has been so for too long."""
+    document = _confirm_records(document, evidence)
+    return tuple(
+        found
+        for session in document.sessions
+        if session.recorded and session.seal is None
+        for found in _overtaken_in(document, session, evidence.timeline(session.session))
+    )
+
+
+def _overtaken_in(
+    document: StreamDocument, session: SessionState, timeline: JoinedTimeline
+) -> Iterator[Overtaken]:
+    decided = {(i, rung) for i, segment in timeline.segments.items() for rung in segment.rungs} | {
+        (segment.index, rung)
+        for segment in document.window
+        if segment.session == session.session
+        for rung in segment.rungs
+    }
+    newest = max((index for index, _ in decided), default=-1)
+    grid = session.grid(document.configuration.segment_duration)
+    for rung in (rung.name for rung in session.rungs):
+        own = [index for index, name in decided if name == rung]
+        for index in map(SegmentIndex, range(_first_open(document, session, timeline), newest)):
+            witness = min((later for later in own if later > index), default=None)
+            is_behind = witness is not None or newest - index >= OUTLIVED_SEGMENTS
+            if is_behind and (index, rung) not in decided:
+                known = timeline.segments.get(index)
+                start = known.start if known else grid.start(index)
+                yield Overtaken(
+                    session=session.session,
+                    rung=rung,
+                    index=index,
+                    start=start,
+                    duration=known.duration if known else grid.duration(index),
+                    date=session.start + start,
+                    witness=witness,
+                )
+
+
+def _first_open(document: StreamDocument, session: SessionState, timeline: JoinedTimeline) -> int:
+    """The first segment of *session* that a playlist may still wait for."""
+    listed = [segment.index for segment in document.window if segment.session == session.session]
+    return min(listed, default=max(0, min(timeline.segments, default=0) - TIMELINE_SEGMENTS))
 
 
 def is_complete(document: StreamDocument) -> bool:
@@ -208,6 +287,8 @@ def _list_segments(document: StreamDocument, number: SessionNumber, timeline: Jo
     ]
     index = SegmentIndex(_published_last(document, number) + 1)
     while session.seal is None and (uploaded := _next_segment(timeline, index)):
+        if not _is_in_time(document, session, uploaded):
+            break
         if window and _session(document, window[-1].session).broadcast != session.broadcast:
             window = []  # a new broadcast starts with none of the old one's segments
         if uploaded.index != index:
@@ -215,6 +296,33 @@ def _list_segments(document: StreamDocument, number: SessionNumber, timeline: Jo
         window.append(_window_segment(document, session, uploaded))
         index = SegmentIndex(uploaded.index + 1)
     return replace(document, window=tuple(window))
+
+
+def _list_rest(document: StreamDocument, number: SessionNumber, timeline: JoinedTimeline) -> StreamDocument:
+    """List all that *timeline* names of a session that is over; what is missing in between is undecided."""
+    session = _session(document, number)
+    if not session.recorded:
+        return document
+    grid = session.grid(document.configuration.segment_duration)
+    window = list(document.window)
+    next_index, last = _published_last(document, number) + 1, max(timeline.segments, default=-1)
+    first = max(next_index, last - TIMELINE_SEGMENTS + 1)
+    for index in map(SegmentIndex, range(first, last + 1)):
+        missing = TimelineSegment(index=index, start=grid.start(index), duration=grid.duration(index), rungs={})
+        segment = timeline.segments.get(index, missing)
+        if not _is_in_time(document, session, segment):
+            break
+        if index == first > next_index:
+            window = []  # what no timeline reaches any more; see _list_segments
+        window.append(_window_segment(document, session, segment))
+    return replace(document, window=tuple(window))
+
+
+def _is_in_time(document: StreamDocument, session: SessionState, segment: TimelineSegment) -> bool:
+    """Whether *segment* ends before the session that follows begins, give or take OVERLAP."""
+    follower = next((other for other in document.sessions if other.session > session.session), None)
+    end = session.start + segment.start + segment.duration
+    return follower is None or end <= follower.start + OVERLAP
 
 
 def _next_segment(timeline: JoinedTimeline, index: SegmentIndex) -> TimelineSegment | None:
@@ -260,6 +368,7 @@ def _seal(document: StreamDocument, number: SessionNumber, evidence: Evidence, n
     if session.seal is None:
         if not _is_over(document, session, evidence.timeline(number), now):
             return document
+        document = _list_rest(document, number, evidence.timeline(number))
         session = replace(session, seal=_decide_seal(document, session))
         document = _with_session(document, session)
     seal = evidence.seals.get(number)
@@ -346,10 +455,10 @@ def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) ->
     )
     if begins or (on_air and document.state is StreamState.INTERRUPTED):
         state = advance_state(document.state, StreamEvent.MEDIA_PUBLISHED)
-        document = replace(document, state=state, since=now)
+        document = replace(document, state=state, since=_heard_at(document, evidence))
     if document.state is StreamState.LIVE and not (on_air or _is_newcomer_expected(document, evidence, now)):
         state = advance_state(document.state, StreamEvent.BROADCASTER_LEFT)
-        document = replace(document, state=state, since=_left_at(document, evidence))
+        document = replace(document, state=state, since=_heard_at(document, evidence))
     if document.state is StreamState.INTERRUPTED and _window_is_over(document, evidence, now):
         document = end_broadcast(document, now=now)
     return document
@@ -359,19 +468,29 @@ def _on_air(document: StreamDocument, evidence: Evidence, now: datetime) -> bool
     """Whether the newest session with published segments is of this broadcast and still receives media."""
     if shown_broadcast(document) != document.broadcast:
         return False
-    timeline = _shown_timeline(document, evidence)
-    left = timeline.ended and not timeline.continues
-    return not left and not _is_silent(document, timeline, now)
+    session = _session(document, document.window[-1].session)
+    timeline = evidence.timeline(session.session)
+    left = session.sealed or (timeline.ended and not timeline.continues)
+    return not left and not _is_silent(document, session, timeline, now)
 
 
-def _is_silent(document: StreamDocument, timeline: JoinedTimeline, now: datetime) -> bool:
-    """Whether no encoder of *timeline* has received media for too long."""
+def _is_silent(
+    document: StreamDocument, session: SessionState, timeline: JoinedTimeline, now: datetime
+) -> bool:
+    """Whether no encoder of *session* has received media for too long, or none ever said that it has."""
+    if timeline.media_at is None:
+        return now - session.claimed >= _patience(document)
     silence = SILENT_SEGMENTS * document.configuration.segment_duration + SILENT_SLACK
-    return timeline.media_at is None or now - timeline.media_at >= silence
+    return now - timeline.media_at >= silence
 
 
-def _left_at(document: StreamDocument, evidence: Evidence) -> datetime:
-    """When the broadcaster left: its last media, however late that is noticed."""
+def _patience(document: StreamDocument) -> timedelta:
+    """How long a session that was claimed may be without a segment."""
+    return CLAIM_SEGMENTS * document.configuration.segment_duration + CLAIM_SLACK
+
+
+def _heard_at(document: StreamDocument, evidence: Evidence) -> datetime:
+    """When the broadcaster was last heard of, however late that is noticed: it never goes back."""
     claimed = document.sessions[-1].claimed
     return max(claimed, _shown_timeline(document, evidence).media_at or claimed)
 
@@ -392,9 +511,8 @@ def _window_is_over(document: StreamDocument, evidence: Evidence, now: datetime)
 def _is_newcomer_expected(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:
     """Whether a session behind the published ones has segments to be published, or may still have its first."""
     newcomers = [session for session in document.sessions if session.session > document.window[-1].session]
-    patience = CLAIM_SEGMENTS * document.configuration.segment_duration + CLAIM_SLACK
     return any(
-        now - newcomer.claimed < patience
+        now - newcomer.claimed < _patience(document)
         or (newcomer.recorded and newcomer.seal is None and evidence.timeline(newcomer.session).segments)
         for newcomer in newcomers
     )

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 from bucketcast.stream.bandwidth import buffer_size, max_rate
 from bucketcast.stream.configuration import Preset, RungConfiguration, StreamConfiguration
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import BitsPerSecond, RungName
 from bucketcast.stream.session_record import EncodedRung, FrameRate
-from ingest.encode.grid import SegmentGrid
 from ingest.encode.source import SourceFacts, VideoSource
 
 # RFC 6381: MPEG-4 audio, object type 2, which is AAC-LC.

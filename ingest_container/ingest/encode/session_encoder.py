@@ -335,7 +335,15 @@ class SessionEncoder:
         self._process = process
         self._read_position, self._read_time = start.position, start.time
         self._cutters = tuple(
-            SegmentCutter(self._plan.grid, first=index, clock_start=CLOCK_START) for _ in self._plan.rungs
+            SegmentCutter(
+                self._plan.grid,
+                first=index,
+                clock_start=CLOCK_START,
+                # FFmpeg holds an encoded picture back until more of the feed comes, or its end, which is known
+                # then; a copied one it does not.
+                prompt=rung.source_codec is None,
+            )
+            for rung in self._plan.rungs
         )
         self._follow_pace()
         self._pace = self._pace.restarted(encoded=self._encoded)
@@ -392,6 +400,8 @@ class SessionEncoder:
         except OSError:
             # It has gone; its outputs end too, and say so.
             return False
+        for cutter in self._cutters:
+            cutter.expect_end()
         process.end_input()
         return True
 

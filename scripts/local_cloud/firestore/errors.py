@@ -6,6 +6,8 @@ FirestoreError
 ├── AlreadyExists        a document that must not exist does
 ├── FailedPrecondition   an update time differs, or the query cannot be served
 ├── Aborted              a transaction read what has since changed: run it again
+├── Unavailable          a fault that was asked for: try again
+├── DeadlineExceeded     a fault that was asked for: nobody says what was done
 ├── ResourceExhausted    a bound of this server is reached
 └── Unimplemented        Firestore can, the local cloud cannot
 """
@@ -18,12 +20,14 @@ class Code(IntEnum):
     """The members of google.rpc.Code that are used here."""
 
     INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
     ALREADY_EXISTS = 6
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     ABORTED = 10
     UNIMPLEMENTED = 12
+    UNAVAILABLE = 14
 
 
 class FirestoreError(Exception):
@@ -64,6 +68,18 @@ class Aborted(FirestoreError):
     """A transaction's reads are stale; the client runs it again."""
 
     code = Code.ABORTED
+
+
+class Unavailable(FirestoreError):
+    """The service does not answer now; the client tries again."""
+
+    code = Code.UNAVAILABLE
+
+
+class DeadlineExceeded(FirestoreError):
+    """The call took too long."""
+
+    code = Code.DEADLINE_EXCEEDED
 
 
 class ResourceExhausted(FirestoreError):

@@ -127,7 +127,7 @@ class Listener:
         for target, documents in present:
             change = difference(target.told, documents)
             news = news or bool(change.changed or change.removed or not target.current)
-            self._store.bill_reads(len(change.changed))
+            self._store.bill_listener(change.changed)
             yield from _document_changes(target.number, change, time)
             target.told = {name: document.update_time for name, document in documents.items()}
             if not target.current:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
 from threading import BoundedSemaphore, Thread
@@ -14,11 +15,20 @@ from typing import Any, Final
 import grpc
 from google.cloud.firestore_v1 import types
 
-from local_cloud.firestore.errors import FirestoreError, ResourceExhausted, Unimplemented
+from local_cloud.faults import ANSWERED, CallFate, Refusal
+from local_cloud.firestore.errors import (
+    Aborted,
+    DeadlineExceeded,
+    FirestoreError,
+    ResourceExhausted,
+    Unavailable,
+    Unimplemented,
+)
 from local_cloud.firestore.listen import Listener
 from local_cloud.firestore.persistence import SqlitePersistence
 from local_cloud.firestore.service import FirestoreService
-from local_cloud.firestore.store import Operations, Store
+from local_cloud.firestore.store import Store
+from local_cloud.operations import OperationCounts
 
 _SERVICE: Final = "/google.firestore.v1.Firestore/"
 
@@ -36,26 +46,38 @@ _TRANSACTION_ID_BYTES: Final = 16
 _log = logging.getLogger(__name__)
 
 
+FateOfCall = Callable[[str], CallFate]
+"""What happens to a call, by its method's name."""
+
+
+def unharmed(_: str) -> CallFate:
+    """Let every call do what it should."""
+    return ANSWERED
+
+
 class FirestoreServer:
     """Firestore on one port, its documents in the folder *path*, or in memory when it is None.
 
+    Every call meets the *fate* that is drawn for it, and what Firestore would bill is noted in *operations*.
     Raises FolderInUseError when another process uses the folder.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        operations: OperationCounts | None = None,
+        fate: FateOfCall = unharmed,
+    ) -> None:
         self._persistence = None if path is None else SqlitePersistence(path)
         self._store = Store(
             now=lambda: datetime.now(UTC),
             new_id=lambda: secrets.token_bytes(_TRANSACTION_ID_BYTES),
             persistence=self._persistence,
+            operations=operations,
         )
-        self._handlers = _Handlers(self._store)
+        self._handlers = _Handlers(self._store, fate)
         self._server: Any = None
-
-    @property
-    def operations(self) -> Operations:
-        """The document reads, writes and deletes so far, as Firestore bills them."""
-        return self._store.operations
 
     def start(self, host: str, port: int) -> int:
         """Serve on *host* and return the port bound: *port*, or one picked when it is 0.
@@ -96,18 +118,20 @@ class FirestoreServer:
 class _Handlers:
     """What gRPC asks for the handler of each method (grpc.GenericRpcHandler)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, fate: FateOfCall) -> None:
         self._store = store
         self._listeners = BoundedSemaphore(MAX_LISTENERS)
         service = FirestoreService(store)
         serialize = methodcaller("SerializeToString")
         self._methods = {
-            _SERVICE + name: grpc.unary_unary_rpc_method_handler(_unary(call), request.FromString, serialize)
+            _SERVICE + name: grpc.unary_unary_rpc_method_handler(
+                _unary(call, partial(fate, name)), request.FromString, serialize
+            )
             for name, (request, call) in service.unary.items()
         }
         self._methods |= {
             _SERVICE + name: grpc.unary_stream_rpc_method_handler(
-                _streaming(call), request.FromString, serialize
+                _streaming(call, partial(fate, name)), request.FromString, serialize
             )
             for name, (request, call) in service.streaming.items()
         }
@@ -150,24 +174,52 @@ def _abort(context: Any, error: FirestoreError) -> None:
     context.abort(grpc.StatusCode[error.code.name], error.message)
 
 
-def _unary(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+def _unary(call: Callable[[Any], Any], draw: Callable[[], CallFate]) -> Callable[[Any, Any], Any]:
     def handle(request: Any, context: Any) -> Any:
+        fate = draw()
         try:
-            return call(request)
+            _refuse(fate)
+            answer = call(request)
+            _lose_answer(fate)
         except FirestoreError as error:
             _abort(context, error)
+        else:
+            return answer
 
     return handle
 
 
-def _streaming(call: Callable[[Any], Iterator[Any]]) -> Callable[[Any, Any], Iterator[Any]]:
+def _streaming(
+    call: Callable[[Any], Iterator[Any]], draw: Callable[[], CallFate]
+) -> Callable[[Any, Any], Iterator[Any]]:
     def handle(request: Any, context: Any) -> Iterator[Any]:
+        fate = draw()
         try:
+            _refuse(fate)
+            _lose_answer(fate)
             yield from call(request)
         except FirestoreError as error:
             _abort(context, error)
 
     return handle
+
+
+def _refuse(fate: CallFate) -> None:
+    text = "a fault that was asked for"
+    match fate.refusal:
+        case None:
+            return
+        case Refusal.ABORTED:
+            raise Aborted(text)
+        case Refusal.DEADLINE_EXCEEDED:
+            raise DeadlineExceeded(text)
+        case _:
+            raise Unavailable(text)
+
+
+def _lose_answer(fate: CallFate) -> None:
+    if fate.answer_lost:
+        raise Unavailable("the answer is lost: a fault that was asked for")
 
 
 def _refusal(method: str) -> Any:

@@ -1,19 +1,26 @@
 """The store: every call of the service as one atomic step over the documents, safe for threads."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Condition
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from local_cloud.firestore.documents import CollectionName, Document, DocumentName, ParentName
+from local_cloud.firestore.documents import (
+    CollectionName,
+    Document,
+    DocumentName,
+    ParentName,
+    collection_id,
+    collection_of,
+)
 from local_cloud.firestore.errors import FirestoreError, InvalidArgument
 from local_cloud.firestore.query import Query
 from local_cloud.firestore.transactions import Transaction, Transactions
 from local_cloud.firestore.values import name_key
 from local_cloud.firestore.versions import Snapshot, Versions
 from local_cloud.firestore.writes import DeleteDocument, Outcome, Write, apply
+from local_cloud.operations import OperationCounts, PriceClass
 
 # Firestore's clock ticks in microseconds.
 _TICK: Final = timedelta(microseconds=1)
@@ -30,15 +37,6 @@ class Persistence(Protocol):
 
     def save(self, changes: Changes, commit_time: datetime) -> None:
         """Make *changes* of one commit durable, all or none, before returning."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operations:
-    """What Firestore would bill so far."""
-
-    reads: int = 0
-    writes: int = 0
-    deletes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,8 @@ class Page:
 class Store:
     """All documents of all databases.
 
-    *now* is the clock, *new_id* makes transaction ids; *persistence* None keeps all in memory.
+    *now* is the clock, *new_id* makes transaction ids; *persistence* None keeps all in memory. What Firestore
+    would bill is noted in *operations*.
     """
 
     def __init__(
@@ -77,6 +76,7 @@ class Store:
         now: Callable[[], datetime],
         new_id: Callable[[], bytes],
         persistence: Persistence | None = None,
+        operations: OperationCounts | None = None,
     ) -> None:
         self._now = now
         self._persistence = persistence
@@ -86,7 +86,7 @@ class Store:
         self._time = max(now(), last + _TICK) if last is not None else now()
         self._commits = 0
         self._transactions = Transactions(new_id)
-        self._operations: Counter[str] = Counter()
+        self.operations = operations or OperationCounts()
         self._changed = Condition()
         self._closed = False
 
@@ -95,12 +95,6 @@ class Store:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-    @property
-    def operations(self) -> Operations:
-        """What was read, written and deleted since this object was made."""
-        with self._changed:
-            return Operations(**self._operations)
 
     def begin(self, *, read_only: bool) -> bytes:
         """Return the id of a new transaction."""
@@ -112,7 +106,7 @@ class Store:
         with self._changed:
             self._transactions.end(transaction)
 
-    def get(self, names: Iterable[DocumentName], transaction: bytes | None = None) -> Read:
+    def get(self, names: Sequence[DocumentName], transaction: bytes | None = None) -> Read:
         """Return the documents *names* as of one time."""
         with self._changed:
             snapshot, reader = self._reader(transaction)
@@ -120,7 +114,8 @@ class Store:
                 found = tuple(snapshot.get(name) for name in names)
             else:
                 found = tuple(reader.get(snapshot, name) for name in names)
-            self._operations["reads"] += len(found)
+            for name in names:
+                self._bill_reads(collection_id(collection_of(name)))
             return Read(documents=found, time=snapshot.time)
 
     def run(self, query: Query, transaction: bytes | None = None) -> Read:
@@ -128,7 +123,7 @@ class Store:
         with self._changed:
             read = self._run(query, transaction)
             # "There is a minimum charge of one document read for each query"; skipped documents are read too.
-            self._operations["reads"] += max(1, len(read.documents) + query.offset)
+            self._bill_reads(query.collection, max(1, len(read.documents) + query.offset))
             return read
 
     def count(self, query: Query, transaction: bytes | None = None) -> tuple[int, datetime]:
@@ -136,7 +131,7 @@ class Store:
         with self._changed:
             read = self._run(query, transaction)
             # "One document read for each batch of up to 1000 index entries matched by the query".
-            self._operations["reads"] += max(1, -(-len(read.documents) // 1000))
+            self._bill_reads(query.collection, max(1, -(-len(read.documents) // 1000)))
             return len(read.documents), read.time
 
     def _run(self, query: Query, transaction: bytes | None) -> Read:
@@ -168,13 +163,13 @@ class Store:
             if after is not None:
                 names = [name for name in names if name_key(name) > name_key(after)]
             found = tuple((name, snapshot.get(name)) for name in names[:size])
-            self._operations["reads"] += max(1, len(found))
+            self._bill_reads(collection_id(collection), max(1, len(found)))
             return Page(documents=found, more=len(names) > size)
 
     def collection_ids(self, parent: ParentName) -> list[str]:
         """Return the ids of the collections under *parent*."""
         with self._changed:
-            self._operations["reads"] += 1
+            self._bill_reads("")
             return self._snapshot().collection_ids(parent)
 
     def commit(self, writes: Sequence[Write], transaction: bytes | None = None) -> Committed:
@@ -210,8 +205,8 @@ class Store:
         if changes:
             self._install(changes, time)
         self._time = time
-        deletes = sum(isinstance(write, DeleteDocument) for write in writes)
-        self._operations.update(writes=len(writes) - deletes, deletes=deletes)
+        for write in writes:
+            self._bill_write(write)
         return Committed(outcomes=tuple(outcomes), time=time)
 
     def _install(self, changes: Changes, time: datetime) -> None:
@@ -249,10 +244,20 @@ class Store:
             self._changed.wait_for(lambda: self._closed or interrupted() or self._commits > since)
             return None if self._closed else (self._commits, look(self._snapshot()))
 
-    def bill_reads(self, reads: int) -> None:
-        """Count *reads* that a listener was sent."""
-        with self._changed:
-            self._operations["reads"] += reads
+    def bill_listener(self, documents: Iterable[Document]) -> None:
+        """Count the *documents* that a listener was sent."""
+        for document in documents:
+            self._bill_reads(collection_id(collection_of(document.name)))
+
+    def _bill_reads(self, collection: str, times: int = 1) -> None:
+        self.operations.count(PriceClass.DOCUMENT_READ, "document read", collection, times=times)
+
+    def _bill_write(self, write: Write) -> None:
+        collection = collection_id(collection_of(write.name))
+        if isinstance(write, DeleteDocument):
+            self.operations.count(PriceClass.DOCUMENT_DELETE, "document delete", collection)
+        else:
+            self.operations.count(PriceClass.DOCUMENT_WRITE, "document write", collection)
 
     def wake(self) -> None:
         """Let every :meth:`observe` ask again whether it was interrupted."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from starlette.responses import JSONResponse, Response
@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from local_cloud.connections import cut_connection
 from local_cloud.faults import Faults
+from local_cloud.operations import OperationCounts
 from local_cloud.storage.calls import Call, ClientDisconnected, not_offered
 from local_cloud.storage.errors import (
     InvalidRequest,
@@ -29,7 +30,7 @@ from local_cloud.storage.errors import (
 from local_cloud.storage.listing import MAX_RESULTS, ListingQuery
 from local_cloud.storage.media import PRIVATE_CACHE_CONTROL, media_response, object_headers
 from local_cloud.storage.objects import Attributes
-from local_cloud.storage.operations import HARMLESS, find_operation
+from local_cloud.storage.operations import HARMLESS, Operation, find_operation
 from local_cloud.storage.partial import select_fields
 from local_cloud.storage.public import PublicReads
 from local_cloud.storage.resources import (
@@ -41,7 +42,7 @@ from local_cloud.storage.resources import (
     parse_bucket_resource,
 )
 from local_cloud.storage.store import ComposeSource, ObjectStore, Target
-from local_cloud.storage.uploads import ConnectionCut, Uploads
+from local_cloud.storage.uploads import AnswerLost, ConnectionCut, Uploads, refuse
 
 
 class StorageApi:
@@ -51,11 +52,15 @@ class StorageApi:
     `/BUCKET/OBJECT`.
     """
 
-    def __init__(self, store: ObjectStore, faults: Faults, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: ObjectStore, faults: Faults, clock: Callable[[], datetime], operations: OperationCounts
+    ) -> None:
         self._store = store
+        self._operations = operations
         self._clock = clock
+        self._faults = faults
         self._uploads = Uploads(store, faults)
-        self._public = PublicReads(store)
+        self._public = PublicReads(store, operations)
         self._handlers: Mapping[str, Callable[..., Awaitable[Response]]] = {
             "storage.buckets.list": self._list_buckets,
             "storage.buckets.insert": self._insert_bucket,
@@ -95,10 +100,22 @@ class StorageApi:
                 raise not_offered(call)
             operation, names = found
             call.require_only(operation.parameters | HARMLESS, operation.name)
-            self._store.journal.count(operation.name, operation.operation_class, next(iter(names), ""))
-            return await self._handlers[operation.name](call, *names)
+            return await self._perform(operation, call, names)
         except StorageError as error:
             return error_response(error)
+
+    async def _perform(self, operation: Operation, call: Call, names: Sequence[str]) -> Response:
+        """Do *operation* and count it: Google charges for all that answers neither 4xx nor 5xx."""
+        try:
+            response = await self._handlers[operation.name](call, *names)
+        except (NotModified, AnswerLost):
+            self._count(operation, names)
+            raise
+        self._count(operation, names)
+        return response
+
+    def _count(self, operation: Operation, names: Sequence[str]) -> None:
+        self._operations.count(operation.price_class, operation.name, next(iter(names), ""))
 
     async def _list_buckets(self, call: Call) -> Response:
         items = [bucket_resource(bucket) for bucket in self._store.buckets()]
@@ -113,6 +130,7 @@ class StorageApi:
 
     async def _list(self, call: Call, bucket: str) -> Response:
         query = call.query
+        self._harm_read(bucket, query.get("prefix", ""))
         page = self._store.list(
             bucket,
             ListingQuery(
@@ -133,7 +151,14 @@ class StorageApi:
             answer["nextPageToken"] = base64.urlsafe_b64encode(page.after.encode()).decode()
         return _json(call, answer)
 
+    def _harm_read(self, bucket: str, name: str) -> None:
+        fate = self._faults.read_fate(bucket, name)
+        refuse(fate)
+        if fate.answer_lost:
+            raise ConnectionCut
+
     async def _get(self, call: Call, bucket: str, name: str) -> Response:
+        self._harm_read(bucket, name)
         if call.query.get("alt") == "media" or call.path[0] == "download":
             return self._get_media(call, bucket, name)
         stored = self._store.get(bucket, name, generation=call.integer("generation"))

@@ -1,15 +1,12 @@
-"""The journal: every generation that was ever written, and how often each operation was asked for."""
+"""The journal: every generation that was ever written."""
 
 from __future__ import annotations
 
 import base64
 import json
 import sqlite3
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from local_cloud.storage.database import Database
@@ -20,14 +17,6 @@ MAX_KEPT_CONTENT_BYTES: Final = 256 * 1024  # playlists, records and timelines a
 MAX_ENTRIES: Final = 200_000  # nine hours of a four-rung broadcast; the oldest go first
 ENTRIES_PER_ANSWER: Final = 1_000  # read at once, so that a long journal is never in memory as a whole
 _PRUNE_EVERY: Final = 1_000
-
-
-class OperationClass(StrEnum):
-    """Cloud Storage's price classes; deleting is free."""
-
-    A = "A"
-    B = "B"
-    FREE = "free"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +56,6 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._operations: Counter[tuple[OperationClass, str, str]] = Counter()
 
     def append(
         self, connection: sqlite3.Connection, *, operation: str, stored: StoredObject, time: datetime
@@ -101,15 +89,6 @@ class Journal:
                 (since, bucket, bucket, len(prefix), prefix, -1 if limit is None else limit),
             ).fetchall()
         return [_entry(row) for row in rows]
-
-    def count(self, operation: str, operation_class: OperationClass, bucket: str) -> None:
-        """Note that *operation* was asked for, as it would be charged; since the process started."""
-        self._operations[operation_class, operation, bucket] += 1
-
-    @property
-    def operations(self) -> Mapping[tuple[OperationClass, str, str], int]:
-        """How often each operation was asked for, by class, name and bucket."""
-        return dict(self._operations)
 
 
 def _entry(row: tuple[int, str, str, str, bytes | None]) -> JournalEntry:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from local_cloud.storage.journal import OperationClass
+from local_cloud.operations import PriceClass
 
 PRECONDITIONS: Final = frozenset(
     {"ifGenerationMatch", "ifGenerationNotMatch", "ifMetagenerationMatch", "ifMetagenerationNotMatch"}
@@ -27,7 +27,7 @@ class Operation:
     """
 
     name: str
-    operation_class: OperationClass
+    price_class: PriceClass
     method: str
     path: str
     parameters: frozenset[str] = frozenset()
@@ -46,7 +46,7 @@ class Operation:
         return tuple(names)
 
 
-_A, _B, _FREE = OperationClass.A, OperationClass.B, OperationClass.FREE
+_A, _B, _FREE = PriceClass.STORAGE_A, PriceClass.STORAGE_B, PriceClass.FREE
 
 OPERATIONS: Final = (
     Operation("storage.buckets.list", _A, "GET", "storage/v1/b", frozenset({"project"})),

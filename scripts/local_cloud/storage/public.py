@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from http import HTTPStatus
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
+from local_cloud.operations import OperationCounts, PriceClass
 from local_cloud.storage.calls import Call, not_offered
 from local_cloud.storage.errors import NotFound, RangeNotSatisfiable
-from local_cloud.storage.journal import OperationClass
 from local_cloud.storage.media import DEFAULT_PUBLIC_CACHE_CONTROL, media_response, object_headers
 from local_cloud.storage.objects import Bucket, CorsRule
 from local_cloud.storage.store import ObjectStore
@@ -18,8 +19,9 @@ from local_cloud.storage.store import ObjectStore
 class PublicReads:
     """Anonymous reads from *store*: nobody who reads here has credentials, so private buckets answer 403."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, operations: OperationCounts) -> None:
         self._store = store
+        self._operations = operations
 
     def answer(self, call: Call) -> Response:
         """The answer to a read of `/BUCKET/OBJECT` or to its preflight; raises Unsupported for all else."""
@@ -34,12 +36,13 @@ class PublicReads:
         if call.method == "OPTIONS":
             return Response(headers=_preflight_headers(rule, call.headers["origin"]) if rule else None)
         response = self._read(call, bucket, name)
+        if response.status_code < HTTPStatus.BAD_REQUEST:
+            self._operations.count(PriceClass.STORAGE_B, f"{call.method} Object", bucket.name)
         if rule is not None:
             response.headers.update(_cors_headers(rule, call.headers["origin"]))
         return response
 
     def _read(self, call: Call, bucket: Bucket, name: str) -> Response:
-        self._store.journal.count("storage.objects.get", OperationClass.B, bucket.name)
         if not bucket.public:
             return _xml_error(
                 403,

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.faults import UNHARMED, Faults, Refusal, UploadFate
+from local_cloud.faults import UNHARMED, CallFate, Faults, Refusal, UploadFate
 from local_cloud.storage.calls import Call
 from local_cloud.storage.contents import Draft
 from local_cloud.storage.errors import (
@@ -37,6 +37,10 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19
 
 class ConnectionCut(Exception):
     """A fault that was asked for: the connection is to be closed without an answer."""
+
+
+class AnswerLost(ConnectionCut):
+    """The same, after all was done that was to be done."""
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ class Uploads:
         with closing(self._store.draft()) as draft:
             async for piece in _paced(call.body(), fate):
                 _append(draft, piece)
-            _refuse(fate)
+            refuse(fate)
             return _answer(call, self._store.insert(target, draft, _expected({}, call)), fate)
 
     async def _multipart(self, call: Call, bucket: str) -> Response:
@@ -113,7 +117,7 @@ class Uploads:
             if len(received) > MAX_MULTIPART_BYTES:
                 raise TooLarge(f"A multipart upload must not be longer than {MAX_MULTIPART_BYTES} bytes.")
         with closing(self._store.draft()) as draft, memoryview(received) as whole:
-            _refuse(fate)
+            refuse(fate)
             draft.append(bytes(whole[head.offset : content_end(received, boundary, head)]))
             return _answer(call, self._store.insert(target, draft, _expected(head.metadata, call)), fate)
 
@@ -123,7 +127,7 @@ class Uploads:
         target = _target(
             call, bucket, metadata.get("name"), parse_attributes({"contentType": content_type} | metadata)
         )
-        _refuse(self._faults.upload_fate(bucket, target.name))
+        refuse(self._faults.upload_fate(bucket, target.name))
         self._store.bucket(bucket)
         target.preconditions.require(self._store.find(bucket, target.name))
         while len(self._resumable) >= MAX_RESUMABLE_UPLOADS:
@@ -148,7 +152,7 @@ class Uploads:
                 pass
             return _answer(call, upload.stored, UNHARMED)
         fate = self._faults.upload_fate(upload.target.bucket, upload.target.name)
-        _refuse(fate)
+        refuse(fate)
         if chunk.start is not None:
             await self._receive_chunk(call, upload.draft, chunk, fate)
         if chunk.total is None or upload.draft.size < chunk.total:
@@ -237,14 +241,15 @@ def _append(draft: Draft, piece: bytes) -> None:
     draft.append(piece)
 
 
-def _refuse(fate: UploadFate) -> None:
+def refuse(fate: UploadFate | CallFate) -> None:
+    """Raise the refusal that was drawn, if one was."""
     match fate.refusal:
-        case Refusal.TOO_MANY_REQUESTS:
-            raise RateLimitExceeded("The rate of requests is too high: a fault that was asked for.")
-        case Refusal.UNAVAILABLE:
-            raise Unavailable("Backend Error: a fault that was asked for.")
         case None:
             return
+        case Refusal.TOO_MANY_REQUESTS:
+            raise RateLimitExceeded("The rate of requests is too high: a fault that was asked for.")
+        case _:
+            raise Unavailable("Backend Error: a fault that was asked for.")
 
 
 def _incomplete(size: int) -> Response:
@@ -254,5 +259,5 @@ def _incomplete(size: int) -> Response:
 
 def _answer(call: Call, stored: StoredObject, fate: UploadFate) -> Response:
     if fate.answer_lost:
-        raise ConnectionCut
+        raise AnswerLost
     return JSONResponse(linked(object_resource(stored), base_url=call.base_url))

@@ -10,9 +10,9 @@ from benchmark.delivery import RungIndex, cut_times, deliveries, sent_to_listed
 from benchmark.sent_frames import SentFrames
 from bucketcast.hls import MediaPlaylist, MediaSegment, render
 from bucketcast.records import encode_record
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.timeline import Timeline, TimelineSegment, UploadedSegment
-from ingest.encode.grid import SegmentGrid
 from tools.auditor import ObjectGeneration
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.figures import Figure, Skipped, as_json, distribution, percentile, slope, table
+from benchmark.figures import Charge, Figure, Skipped, as_json, distribution, percentile, slope, table
 
 FINITE = st.floats(min_value=-1e6, max_value=1e6)
 
@@ -67,3 +67,9 @@ def test_the_table_states_each_method_once_and_says_whether_goals_are_met() -> N
     assert "goal" not in two
     assert three.endswith("goal 2: MISSED")
     assert as_json(figures[0])["met"] is True
+
+
+def test_a_charge_is_told_with_its_dollars() -> None:
+    charge = Charge(name="lists", count=3600.4, dollars=0.018002, method="counted")
+    assert table([charge]).splitlines()[1].split() == ["lists", "3600", "$", "0.018002"]
+    assert as_json(charge) == {"name": "lists", "count": 3600.4, "dollars": 0.018002, "method": "counted"}

@@ -15,7 +15,7 @@ from bucketcast.records import JSON, encode_record
 from bucketcast.stream.configuration import MAX_RUNGS
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import EncoderId, RungName
-from fakes import FakeStreamDocuments
+from fakes import FakeBucket, FakeStreamDocuments
 from stream_world import SLOTS, A, B, World, claim_request, uploaded
 
 TOKEN = "0123456789abcdef"
@@ -177,7 +177,14 @@ def test_an_end_that_cannot_be_published_now_is_an_end(
     ],
 )
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/v1/streams"), ("POST", "/v1/streams"), ("GET", "/nothing")]
+    ("method", "path"),
+    [
+        ("GET", "/v1/streams"),
+        ("POST", "/v1/streams"),
+        ("POST", "/v1/streams/demo/rebuild"),
+        ("GET", "/metrics"),
+        ("GET", "/nothing"),
+    ],
 )
 def test_nothing_is_answered_without_the_admin_token(headers: dict[str, str], method: str, path: str) -> None:
     """Not even whether there is something at an address."""
@@ -190,6 +197,43 @@ def test_nothing_is_answered_without_the_admin_token(headers: dict[str, str], me
 
 def test_the_schemes_name_is_read_in_any_case() -> None:
     assert api(World(), "GET", "/v1/streams", headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
+
+
+def test_a_rebuild_brings_back_what_was_deleted_although_it_was_seen() -> None:
+    """Playlists, with the document and without it; the publisher that answers has seen them all."""
+    world = on_air()
+    playlists = world.playlists()
+    for lost in (False, True):
+        for name in playlists:
+            del world.media.objects[name]
+        if lost:
+            world.documents._documents.clear()
+        response = api(world, "POST", "/v1/streams/demo/rebuild")
+        assert (response.status_code, json.loads(response.data)["state"]) == (200, "live")
+        assert world.playlists() == playlists
+
+
+class WithoutFacts(FakeBucket):
+    """A bucket that does not answer readers."""
+
+    def facts(self, name: str) -> None:
+        raise Unavailable(name)
+
+
+def test_a_bucket_that_does_not_answer_hides_no_stream_and_no_end_and_fails_the_scrape() -> None:
+    world = on_air()
+    world.media.__class__ = WithoutFacts
+    shown = json.loads(api(world, "GET", "/v1/streams/demo").data)
+    assert (shown["state"], shown["health"]) == ("live", None)
+    assert api(world, "GET", "/metrics").status_code == 503
+    ended = api(world, "POST", "/v1/streams/demo/end")
+    assert (ended.status_code, json.loads(ended.data)["state"]) == (200, "ended")
+
+
+def test_metrics_are_text_that_prometheus_reads() -> None:
+    response = api(on_air(), "GET", "/metrics")
+    assert (response.status_code, response.content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert 'bucketcast_stream_state{stream="demo",state="live"} 1.0\n' in response.get_data(as_text=True)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +253,9 @@ def test_the_schemes_name_is_read_in_any_case() -> None:
         ("DELETE", "/v1/streams", b"", 405),
         ("POST", "/v1/streams/demo", b"", 405),
         ("GET", "/v1/streams/demo/end", b"", 405),
+        ("POST", "/v1/streams/unknown/rebuild", b"", 404),
+        ("GET", "/v1/streams/demo/rebuild", b"", 405),
+        ("POST", "/metrics", b"", 405),
         ("GET", "/v1/streams/demo/start", b"", 404),
         ("GET", "/v1/streams/demo/end/now", b"", 404),
         ("GET", "/v1", b"", 404),

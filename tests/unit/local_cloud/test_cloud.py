@@ -45,7 +45,12 @@ SOURCE = textwrap.dedent("""
 
     @functions_framework.http
     def api(request):
-        return {"method": request.method, "path": request.path, "query": request.args.to_dict()}
+        return {
+            "method": request.method,
+            "path": request.path,
+            "query": request.args.to_dict(),
+            "body": request.get_data(as_text=True),
+        }
 
     @functions_framework.http
     def reap(request):
@@ -132,7 +137,13 @@ def test_a_function_sees_the_path_below_its_own_address(
     running: RunningLocalCloud, address: str, path: str
 ) -> None:
     answer = requests.post(f"{running.url}/{address}?x=1", timeout=TIMEOUT, allow_redirects=False)
-    assert answer.json() == {"method": "POST", "path": path, "query": {"x": "1"}}
+    assert answer.json() == {"method": "POST", "path": path, "query": {"x": "1"}, "body": ""}
+
+
+def test_a_function_reads_a_body_of_unknown_length(running: RunningLocalCloud) -> None:
+    """A bug: what came in chunks reached the functions empty, unlike under Gunicorn."""
+    answer = requests.post(f"{running.url}/functions/api", data=iter([b"in ", b"chunks"]), timeout=TIMEOUT)
+    assert answer.json()["body"] == "in chunks"
 
 
 def test_a_timer_calls_its_function(running: RunningLocalCloud) -> None:

@@ -9,6 +9,7 @@ import pytest
 from local_cloud import events as events_module
 from local_cloud.events import EVENTARC_BACKOFF, Backoff, Events, finalized_event
 from local_cloud.faults import Delay, EventFaults, FaultPlan, Faults
+from local_cloud.operations import CountedOperation, OperationCounts, PriceClass
 from local_cloud.storage.objects import Attributes, Checksums, StoredObject
 from tools.event_receiver import EventReceiver, event_receiver
 from tools.manual_clock import ManualClock
@@ -43,12 +44,22 @@ def clock() -> ManualClock:
 
 @asynccontextmanager
 async def running(
-    receiver: EventReceiver, clock: ManualClock, faults: EventFaults | None = None
+    receiver: EventReceiver,
+    clock: ManualClock,
+    faults: EventFaults | None = None,
+    operations: OperationCounts | None = None,
 ) -> AsyncIterator[Events]:
     drawn = Faults(Random(3))
     drawn.set(FaultPlan(events=(faults,) if faults else ()), now=clock())
     triggers = {"ingest": f"{receiver.url}/functions/publish"}
-    events = Events(triggers, base_url="http://localhost", faults=drawn, clock=clock, backoff=QUICK)
+    events = Events(
+        triggers,
+        base_url="http://localhost",
+        faults=drawn,
+        clock=clock,
+        backoff=QUICK,
+        operations=operations,
+    )
     try:
         yield events
     finally:
@@ -99,6 +110,21 @@ async def test_an_event_is_sent_until_it_is_accepted(
         await events.drain()
     assert {event.headers["ce-id"] for event in receiver.received} == {"7"}
     assert len(receiver.received) == 3
+
+
+async def test_an_event_is_charged_for_when_published_and_at_each_delivery(
+    receiver: EventReceiver, clock: ManualClock
+) -> None:
+    receiver.answers = [503, 204]
+    operations = OperationCounts()
+    async with running(receiver, clock, operations=operations) as events:
+        events.finalized(stored())
+        await receiver.wait_for(2)
+        await events.drain()
+    counted = operations.so_far()
+    assert counted[CountedOperation(PriceClass.FREE, "event published", "ingest")] == 1
+    assert counted[CountedOperation(PriceClass.FREE, "event delivered", "ingest")] == 2
+    assert operations.total(PriceClass.PUBSUB_BYTE) >= 3_000
 
 
 async def test_a_receiver_that_is_not_there_yet_gets_its_event_later(clock: ManualClock) -> None:

@@ -8,13 +8,18 @@ from hypothesis import strategies as st
 
 from local_cloud.faults import (
     UNHARMED,
+    CallFate,
     Delay,
     EventFaults,
     FaultPlan,
     Faults,
+    FirestoreFaults,
+    FunctionFaults,
     InvalidFaults,
+    ReadFaults,
     Refusal,
     UploadFaults,
+    call_fate,
     event_deliveries,
     parse_options,
     parse_plan,
@@ -56,6 +61,11 @@ plans = st.builds(
         ),
         max_size=2,
     ).map(tuple),
+    reads=st.lists(st.builds(ReadFaults, bucket=st.text(max_size=3), unavailable=chances, cut=chances)).map(
+        tuple
+    ),
+    firestore=st.lists(st.builds(FirestoreFaults, name=st.text(max_size=3), aborted=chances)).map(tuple),
+    functions=st.lists(st.builds(FunctionFaults, error=chances, lose_answer=chances)).map(tuple),
 )
 
 
@@ -190,3 +200,46 @@ def test_options_of_the_command_line_make_a_plan() -> None:
 def test_options_that_cannot_be_followed_are_refused(option: str) -> None:
     with pytest.raises(InvalidFaults):
         parse_options([option])
+
+
+@pytest.mark.parametrize(
+    ("rule", "fate"),
+    [
+        (ReadFaults(too_many_requests=1), CallFate(refusal=Refusal.TOO_MANY_REQUESTS)),
+        (ReadFaults(unavailable=1, cut=1), CallFate(refusal=Refusal.UNAVAILABLE)),
+        (ReadFaults(cut=1), CallFate(answer_lost=True)),
+        (FirestoreFaults(aborted=1), CallFate(refusal=Refusal.ABORTED)),
+        (FirestoreFaults(deadline_exceeded=1), CallFate(refusal=Refusal.DEADLINE_EXCEEDED)),
+        (FirestoreFaults(lose_answer=1), CallFate(answer_lost=True)),
+        (FunctionFaults(error=1, lose_answer=1), CallFate(refusal=Refusal.ERROR)),
+        (FunctionFaults(), CallFate()),
+    ],
+)
+def test_calls_fail_as_asked_for(rule: ReadFaults | FirestoreFaults | FunctionFaults, fate: CallFate) -> None:
+    assert call_fate(rule, random=Random(1)) == fate
+
+
+def test_calls_are_harmed_by_name_and_counted_by_fault() -> None:
+    faults = Faults(Random(1))
+    plan = FaultPlan(
+        events=(EventFaults(loss=1),),
+        uploads=(UploadFaults(unavailable=1),),
+        reads=(ReadFaults(bucket="ingest", cut=1),),
+        firestore=(FirestoreFaults(name="Commit", lose_answer=1),),
+        functions=(FunctionFaults(name="reap", error=1),),
+    )
+    faults.set(plan, now=NOW)
+    faults.event_deliveries("ingest", "a", now=NOW)
+    faults.upload_fate("media", "a")
+    assert faults.read_fate("media", "a") == faults.firestore_fate("GetDocument") == CallFate()
+    assert faults.read_fate("ingest", "a").answer_lost
+    assert faults.firestore_fate("Commit").answer_lost
+    assert faults.function_fate("publish") == CallFate()
+    assert faults.function_fate("reap").refusal is Refusal.ERROR
+    assert faults.drawn == {
+        "events.lost": 1,
+        "uploads.unavailable": 1,
+        "reads.lose_answer": 1,
+        "firestore.lose_answer": 1,
+        "functions.error": 1,
+    }

@@ -98,6 +98,34 @@ def test_functions_that_are_missing_are_one_line_and_exit_code_1(tmp_path: Path)
     assert err.count("\n") == 1
 
 
+FUNCTIONS = """
+import logging
+import functions_framework
+
+@functions_framework.http
+def tick(request):
+    logging.basicConfig(format="function: %(message)s", level=logging.INFO, force=True)
+    logging.getLogger("mine").info("called")
+    return "no", 503
+"""
+
+
+def test_its_own_log_and_the_functions_do_not_mix(tmp_path: Path) -> None:
+    """Functions configure the root logger of the process that they are in; here that is the cloud's too."""
+    source = tmp_path / "main.py"
+    source.write_text(FUNCTIONS)
+    functions = ("--functions", str(source), "--function", "tick:http", "--trigger", "tick")
+    with process(*functions, "--timer", "tick=0.2") as running:
+        assert running.stderr is not None
+        lines = [running.stderr.readline().rstrip() for _ in range(4)]
+        running.terminate()
+        running.communicate(timeout=END_SECONDS)
+    own, theirs = "local cloud: timer not accepted url=http://", "function: called"
+    assert [line.startswith((own, theirs)) for line in lines] == [True] * 4, lines
+    assert lines.count(theirs) == 2
+    assert all(line.endswith("/functions/tick status=503") for line in lines if line != theirs)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_quickly_and_cleanly(number: signal.Signals) -> None:
     with process() as running:

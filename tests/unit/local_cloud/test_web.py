@@ -68,9 +68,9 @@ def test_operations_and_pending_events_can_be_read(cloud: RunningLocalCloud) -> 
     insert(cloud, "recording", "a", b"x")
     operations = requests.get(f"{cloud.url}/_local/operations", timeout=TIMEOUT).json()
     assert {
-        "class": "A",
+        "class": "Cloud Storage, class A",
         "operation": "storage.objects.insert",
-        "bucket": "recording",
+        "place": "recording",
         "count": 1,
     } in operations
     assert requests.get(f"{cloud.url}/_local/events", timeout=TIMEOUT).json() == {"pending": 0}

@@ -103,6 +103,11 @@ class ChunkReader:
         self.media_allowed = False
         """Whether messages may be as large as media is; until then they may be as large as commands."""
 
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether nothing of a message has come that is not complete, and nothing waits to be read."""
+        return not self._partial_messages and self._position == len(self._data)
+
     def receive_data(self, data: bytes) -> None:
         """Take *data* in; what it completes comes from `next_message`."""
         unread = self._data[self._position :]

@@ -131,6 +131,11 @@ class ServerConnection:
         return output
 
     @property
+    def is_between_messages(self) -> bool:
+        """Whether all that came were whole messages, and all of them are handled."""
+        return self._reader.is_between_messages
+
+    @property
     def acknowledgement_due(self) -> bool:
         """Whether the peer's window is full: it may be waiting for `acknowledge` (5.4.3)."""
         unacknowledged = self._received_bytes - self._acknowledged_bytes

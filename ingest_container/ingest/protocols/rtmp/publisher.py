@@ -4,11 +4,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from ingest.feed.frames import EncodedFrame, FeedItem, Track
 from ingest.protocols.rtmp.connection import PublishRequested, ServerConnection, Stage, Unpublished
@@ -23,13 +21,9 @@ from ingest.protocols.rtmp.publishing import (
     SourceMetadata,
 )
 from ingest.protocols.rtmp.socket_reader import DeadlinePassed, SocketReader
+from ingest.protocols.rtmp.wake_size import WakeSize
 
 logger = logging.getLogger(__name__)
-
-_MAX_HELD_SOUNDS: Final = 3
-"""Frames of sound that wait for the picture behind them: to wake up for each costs a session more than what it
-does with it, and no picture comes later for it. Between two pictures lie fewer, from 24 a second on; where
-none comes, sound goes on by itself after 64 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +59,7 @@ class Publisher:
         self._accepted_at = self._last_frame_at = self._loop.time()
         self._first_frame_at: float | None = None
         self._first_decode_time = self._last_decode_time = timedelta()
-        self._held: list[SourceMetadata | FeedItem] = []
+        self._wake_size = WakeSize()
         self._writable = True
         self._said_goodbye = False
         # Never due by itself: `close` makes it due, and so interrupts whatever is being awaited.
@@ -140,6 +134,8 @@ class Publisher:
             if self._connection.acknowledgement_due and not self._is_ahead():
                 self._connection.acknowledge()
             await self._send()
+            # Of a message that has begun, not a byte waits.
+            self._reader.wait_for(self._wake_size.bytes if self._connection.is_between_messages else 1)
         return requested
 
     async def _carry_events(self) -> _Ending | None:
@@ -202,32 +198,25 @@ class Publisher:
         if isinstance(event, PublishRequested):
             await self._authorize(event)
             return
-        self._held.append(event)
-        is_sound = isinstance(event, EncodedFrame) and event.track is Track.AUDIO
-        if not is_sound or len(self._held) >= _MAX_HELD_SOUNDS:
-            await self._hand_over()
-
-    async def _hand_over(self) -> None:
-        """Give the session what is held, in order."""
         assert self._session is not None
-        held, self._held = self._held, []
         began = self._loop.time()
-        for event in held:
-            if isinstance(event, SourceMetadata):
-                await self._session.metadata(event)
-            else:
-                await self._session.receive(event)
+        if isinstance(event, SourceMetadata):
+            await self._session.metadata(event)
+        else:
+            await self._session.receive(event)
         # What the session took is not the peer's time.
         self._last_frame_at += self._loop.time() - began
-        if frames := [event for event in held if isinstance(event, EncodedFrame)]:
-            self._note(frames)
+        if isinstance(event, EncodedFrame):
+            self._note_frame(event)
 
-    def _note(self, frames: Sequence[EncodedFrame]) -> None:
+    def _note_frame(self, frame: EncodedFrame) -> None:
         self._last_frame_at = self._loop.time()
-        self._last_decode_time = frames[-1].decode_time
+        self._last_decode_time = frame.decode_time
         if self._first_frame_at is None:
             self._first_frame_at = self._last_frame_at
-            self._first_decode_time = frames[0].decode_time
+            self._first_decode_time = frame.decode_time
+        if frame.track is Track.VIDEO:
+            self._wake_size.note_picture(len(frame.data))
 
     async def _authorize(self, requested: PublishRequested) -> None:
         await self._send()
@@ -290,9 +279,6 @@ class Publisher:
         if self._session is None:
             return
         try:
-            try:
-                await self._hand_over()
-            finally:
-                await self._session.close(ending.reason)
+            await self._session.close(ending.reason)
         except Exception:
             logger.exception("RTMP session failed to close", extra={"peer_address": self.peer_address})

@@ -2,6 +2,10 @@
 
 import asyncio
 import socket
+from typing import Final
+
+_PATIENCE_SECONDS: Final = 0.1
+"""For bytes to become as many as are waited for. A publisher's last words are few, and want an answer."""
 
 
 class DeadlinePassed(Exception):
@@ -24,6 +28,8 @@ class SocketReader:
         self._error: OSError | None = None
         self._watching = False
         self._waiter: asyncio.Future[None] | None = None
+        self._at_least = 1
+        self._is_quiet = False
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -36,6 +42,15 @@ class SocketReader:
             return bool(self._socket.recv(1, socket.MSG_PEEK))
         except OSError:
             return False
+
+    def wait_for(self, count: int) -> None:
+        """From now on let whoever reads sleep until *count* bytes have come, or the peer has ended.
+
+        Fewer wait for others, but not longer than twice _PATIENCE_SECONDS.
+        """
+        if count != self._at_least:
+            self._at_least = count
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     async def read(self, deadline: float) -> bytes:
         """Return what came next, before *deadline* on the loop's clock; b"" when the peer has ended.
@@ -65,8 +80,7 @@ class SocketReader:
             self._watching = True
             self._loop.add_reader(self._socket, self._on_readable)
         self._deadline = deadline
-        if self._timer is None or self._timer.when() > deadline:
-            self._set_timer()
+        self._set_timer()
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -79,15 +93,22 @@ class SocketReader:
             self._loop.remove_reader(self._socket)
 
     def _set_timer(self) -> None:
+        """See to it that the timer goes off in time. It may go off too early: to put it off each time costs."""
+        due = self._deadline
+        if self._at_least > 1:
+            due = min(due, self._loop.time() + _PATIENCE_SECONDS)
         if self._timer is not None:
+            if self._timer.when() <= due:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._on_timer)
+        self._timer = self._loop.call_at(due, self._on_timer)
 
     def _on_readable(self) -> None:
         if self._piece is not None:
             # The task has not taken the last one: the kernel's buffer fills up, and the peer waits.
             self._stop_watching()
             return
+        self._is_quiet = False
         try:
             self._piece = self._socket.recv(self._piece_bytes)
         except BlockingIOError:
@@ -100,11 +121,17 @@ class SocketReader:
             self._waiter.set_result(None)
 
     def _on_timer(self) -> None:
-        """Raise where the deadline has passed; most often it was put off since, which cost nothing then."""
         self._timer = None
-        if self._waiter is None or self._waiter.done():
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._is_quiet:
+            # Nothing woke us since the last time: what has come is less than was waited for.
+            self._on_readable()
+        self._is_quiet = self._at_least > 1
+        if waiter.done():
             return
         if self._loop.time() < self._deadline:
             self._set_timer()
         else:
-            self._waiter.set_exception(DeadlinePassed())
+            waiter.set_exception(DeadlinePassed())

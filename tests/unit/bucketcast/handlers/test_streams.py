@@ -38,6 +38,7 @@ def test_a_stream_is_made_once() -> None:
     other = type(world.streams)(
         ingest=world.ingest,
         documents=world.documents,
+        watchdog=world.streams.watchdog,
         clock=world.clock,
         random_bytes=lambda size: b"\1" * size,
     )
@@ -96,6 +97,17 @@ def test_streams_are_listed_by_id() -> None:
     for name in ("zebra", "ant"):
         world.streams.create(StreamRequest(id=name))
     assert [view.id for view in world.streams.all()] == ["ant", "demo", "zebra"]
+
+
+def test_a_stream_whose_document_is_gone_is_listed_and_gets_it_back() -> None:
+    world = World()
+    world.streams.create(StreamRequest(id="ant"))
+    before = world.streams.all()
+    del world.documents._documents[STREAM]
+    listed = world.streams.all()
+    assert [view.id for view in listed] == ["ant", "demo"]
+    assert (listed[1].rungs, listed[1].state) == (before[1].rungs, before[1].state)
+    assert world.document.stream == STREAM
 
 
 def test_a_stream_that_never_was_on_air_shows_its_slots() -> None:
@@ -176,6 +188,22 @@ def test_an_unknown_stream_can_be_neither_seen_nor_ended() -> None:
     for action in (world.streams.view, world.streams.end):
         with pytest.raises(NotFound, match="no stream 'other'"):
             action(OTHER)
+
+
+class AlwaysSecond(FakeStreamDocuments):
+    """Somebody else writes just before, every time."""
+
+    def replace(self, document: StreamDocument, *, version: object) -> None:
+        raise PreconditionFailed(document.stream)
+
+
+def test_an_end_that_is_always_overtaken_is_to_be_asked_for_again() -> None:
+    world = World()
+    world.report(world.claim(A), A, [uploaded(index) for index in range(4)])
+    world.wake()
+    world.documents.__class__ = AlwaysSecond
+    with pytest.raises(Unavailable, match="ending demo found no end in 12 rounds"):
+        world.streams.end(STREAM)
 
 
 def test_an_end_whose_answer_was_lost_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

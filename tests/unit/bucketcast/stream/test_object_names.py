@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 from bucketcast.errors import InvalidName
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.object_names import (
+    SegmentName,
     SessionObjectName,
     StreamRecordName,
     media_playlist_name,
     multivariant_playlist_name,
     parse_ingest_object_name,
+    parse_segment_name,
     seal_name,
     segment_name,
     session_record_name,
@@ -56,6 +58,29 @@ def test_a_prefix_holds_the_names_of_one_stream_and_session_only() -> None:
     first = timelines_prefix(DEMO, SessionNumber(1))
     assert timeline_name(DEMO, SessionNumber(1), EncoderId("e")).startswith(first)
     assert not timeline_name(DEMO, SessionNumber(11), EncoderId("e")).startswith(first)
+
+
+def test_a_segment_s_name_says_which_it_is() -> None:
+    name = segment_name(StreamId("demo"), RungName("720p"), SessionNumber(7), SegmentIndex(12))
+    assert parse_segment_name(name) == SegmentName(
+        stream=StreamId("demo"), rung=RungName("720p"), session=SessionNumber(7), index=SegmentIndex(12)
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "demo/720p/playlist.m3u8",
+        "demo/720p/segment_00000001_000000001.ts",
+        "demo/segment_00000001_0000000001.ts",
+        "demo/720/segment_00000001_0000000001.ts",
+        "Demo/720p/segment_00000001_0000000001.ts",
+        "demo/720p/segment_00000001_0000000001.ts\n",
+    ],
+)
+def test_what_is_no_segment_is_refused(name: str) -> None:
+    with pytest.raises(InvalidName):
+        parse_segment_name(name)
 
 
 @pytest.mark.parametrize(

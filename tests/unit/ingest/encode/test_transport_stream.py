@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import SegmentIndex
 from ingest.encode import transport_stream
-from ingest.encode.grid import SegmentGrid
 from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
 
 CLOCK_START = timedelta(seconds=10)

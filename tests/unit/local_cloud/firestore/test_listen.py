@@ -11,6 +11,7 @@ from local_cloud.firestore.documents import Document, DocumentName, ParentName
 from local_cloud.firestore.listen import Listener, difference
 from local_cloud.firestore.store import Store
 from local_cloud.firestore.writes import SetDocument
+from local_cloud.operations import PriceClass
 
 ROOT = ParentName("projects/p/databases/d/documents")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,7 +63,7 @@ def test_a_target_is_told_its_documents_then_that_it_is_current_then_a_consisten
     responses = one.responses()
     expected = ["ADD", "document_change", "CURRENT", "NO_CHANGE"]
     assert [summary(response) for response in told(responses, 4)] == expected
-    assert store.operations.reads == 1
+    assert store.operations.total(PriceClass.DOCUMENT_READ) == 1
     store.commit([SetDocument(name=DocumentName(f"{ROOT}/c/a"), fields={"n": 1})])
     assert [summary(response) for response in told(responses, 2)] == ["document_change", "NO_CHANGE"]
     store.close()

@@ -11,10 +11,11 @@ from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore_v1 import types
 
-from local_cloud.firestore import FirestoreServer, Operations
+from local_cloud.firestore import FirestoreServer
 from local_cloud.firestore.errors import InvalidArgument, Unimplemented
 from local_cloud.firestore.requests import parse_query, parse_write, refuse_fields
 from local_cloud.firestore.server import MAX_LISTENERS
+from local_cloud.operations import CountedOperation, OperationCounts, PriceClass
 
 # A cancellation reaches the server a moment later.
 STREAM_END_TRIES = 1000
@@ -23,8 +24,13 @@ ROOT = f"{DATABASE}/documents"
 
 
 @pytest.fixture
-def server() -> Iterator[FirestoreServer]:
-    server = FirestoreServer(None)
+def operations() -> OperationCounts:
+    return OperationCounts()
+
+
+@pytest.fixture
+def server(operations: OperationCounts) -> Iterator[FirestoreServer]:
+    server = FirestoreServer(None, operations=operations)
     yield server
     server.stop()
 
@@ -99,11 +105,17 @@ def test_streams_are_bounded_and_leave_threads_for_calls(
         pytest.fail("a cancelled stream keeps its place")
 
 
-def test_operations_are_read_in_process(server: FirestoreServer, client: Any) -> None:
+def test_operations_are_noted_where_the_server_was_told_to(
+    operations: OperationCounts, client: firestore.Client
+) -> None:
     client.document("c/a").set({"n": 1})
     client.document("c/a").get()
     client.document("c/a").delete()
-    assert server.operations == Operations(reads=1, writes=1, deletes=1)
+    assert operations.so_far() == {
+        CountedOperation(PriceClass.DOCUMENT_READ, "document read", "c"): 1,
+        CountedOperation(PriceClass.DOCUMENT_WRITE, "document write", "c"): 1,
+        CountedOperation(PriceClass.DOCUMENT_DELETE, "document delete", "c"): 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from local_cloud.firestore.documents import CollectionName, Document, DocumentName, ParentName
 from local_cloud.firestore.errors import Aborted, InvalidArgument, NotFound, ResourceExhausted
 from local_cloud.firestore.query import FieldFilter, Operator, Query
-from local_cloud.firestore.store import Operations, Store
+from local_cloud.firestore.store import Store
 from local_cloud.firestore.transactions import MAX_AGE, MAX_IDLE, MAX_TRANSACTIONS
 from local_cloud.firestore.values import Fields, Value
 from local_cloud.firestore.writes import DeleteDocument, Precondition, SetDocument, Write
+from local_cloud.operations import CountedOperation, PriceClass
 
 ROOT = ParentName("projects/p/databases/d/documents")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -83,7 +84,7 @@ class TestCommits:
         with pytest.raises(NotFound):
             store.commit([put("c/a", 1), missing])
         assert read(store, "c/a") is None
-        assert store.operations.writes == 0
+        assert store.operations.total(PriceClass.DOCUMENT_WRITE) == 0
 
     def test_writes_of_one_commit_see_each_other_in_order(self, store: Store) -> None:
         second = SetDocument(
@@ -295,17 +296,20 @@ class TestObserving:
 
 def test_operations_are_counted_as_firestore_bills_them(store: Store) -> None:
     store.commit([put("c/a", 1), put("c/b", 1), delete("c/z")])
-    assert store.operations == Operations(writes=2, deletes=1)
+    assert store.operations.so_far() == {
+        CountedOperation(PriceClass.DOCUMENT_WRITE, "document write", "c"): 2,
+        CountedOperation(PriceClass.DOCUMENT_DELETE, "document delete", "c"): 1,
+    }
     store.get([name("c/a"), name("c/missing")])
-    assert store.operations.reads == 2
+    assert store.operations.total(PriceClass.DOCUMENT_READ) == 2
     store.run(EVERYTHING)
-    assert store.operations.reads == 4
+    assert store.operations.total(PriceClass.DOCUMENT_READ) == 4
     store.run(ABOVE_ONE)
-    assert store.operations.reads == 5
+    assert store.operations.total(PriceClass.DOCUMENT_READ) == 5
     store.count(EVERYTHING)
-    assert store.operations.reads == 6
+    assert store.operations.total(PriceClass.DOCUMENT_READ) == 6
     store.page(CollectionName(f"{ROOT}/c"), missing=False, after=None, size=9)
-    assert store.operations.reads == 8
+    assert store.operations.total(PriceClass.DOCUMENT_READ) == 8
 
 
 class SerializableTransactions(RuleBasedStateMachine):

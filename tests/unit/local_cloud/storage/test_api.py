@@ -1,13 +1,17 @@
 """What our code does not use is refused by name, not ignored."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 import requests
 
 from local_cloud.cloud import RunningLocalCloud
-from local_cloud.storage.journal import OperationClass
+from local_cloud.faults import FaultPlan, UploadFaults
+from local_cloud.operations import CountedOperation, PriceClass
 
 TIMEOUT = 10
 
@@ -113,18 +117,47 @@ def test_a_part_is_only_given_of_the_generation_that_the_reader_began_with(cloud
     assert call(cloud, "GET", f"/media/{name}", headers=headers).content == b"content"
 
 
+@contextmanager
+def counting(cloud: RunningLocalCloud) -> Iterator[dict[CountedOperation, int]]:
+    """What is counted while the context lasts, once it is over."""
+    grown: dict[CountedOperation, int] = {}
+    before = cloud.cloud.operations.so_far()
+    yield grown
+    after = cloud.cloud.operations.so_far()
+    grown |= {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key)}
+
+
 def test_every_operation_is_counted_by_its_class(cloud: RunningLocalCloud) -> None:
-    before = cloud.store.journal.operations
-    name = insert(cloud)
-    call(cloud, "GET", f"/storage/v1/b/media/o/{name}")
-    call(cloud, "GET", f"/media/{name}")
-    call(cloud, "GET", "/storage/v1/b/media/o")
-    call(cloud, "DELETE", f"/storage/v1/b/media/o/{name}")
-    after = cloud.store.journal.operations
-    grown = {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key)}
+    with counting(cloud) as grown:
+        name = insert(cloud)
+        call(cloud, "GET", f"/storage/v1/b/media/o/{name}")
+        call(cloud, "GET", f"/media/{name}")
+        call(cloud, "GET", "/storage/v1/b/media/o")
+        call(cloud, "DELETE", f"/storage/v1/b/media/o/{name}")
     assert grown == {
-        (OperationClass.A, "storage.objects.insert", "media"): 1,
-        (OperationClass.B, "storage.objects.get", "media"): 2,
-        (OperationClass.A, "storage.objects.list", "media"): 1,
-        (OperationClass.FREE, "storage.objects.delete", "media"): 1,
+        CountedOperation(PriceClass.STORAGE_A, "storage.objects.insert", "media"): 1,
+        CountedOperation(PriceClass.STORAGE_B, "storage.objects.get", "media"): 1,
+        CountedOperation(PriceClass.STORAGE_B, "GET Object", "media"): 1,
+        CountedOperation(PriceClass.STORAGE_A, "storage.objects.list", "media"): 1,
+        CountedOperation(PriceClass.FREE, "storage.objects.delete", "media"): 1,
     }
+
+
+def test_what_is_refused_costs_nothing(cloud: RunningLocalCloud) -> None:
+    """Google: "you are not charged for operations that return 307, 4xx, or 5xx responses"."""
+    name = insert(cloud)
+    taken = f"/upload/storage/v1/b/media/o?uploadType=media&name={name}&ifGenerationMatch=0"
+    with counting(cloud) as grown:
+        assert call(cloud, "GET", "/storage/v1/b/media/o/missing").status_code == 404
+        assert call(cloud, "GET", "/media/missing").status_code == 404
+        assert call(cloud, "GET", "/ingest/private").status_code == 403
+        assert call(cloud, "POST", taken).status_code == 412
+        assert call(cloud, "OPTIONS", f"/media/{name}").status_code == 200
+    assert grown == {}
+
+
+def test_what_was_done_is_charged_for_though_its_answer_was_lost(cloud: RunningLocalCloud) -> None:
+    cloud.faults.set(FaultPlan(uploads=(UploadFaults(lose_answer=1),)), now=datetime.now(UTC))
+    with counting(cloud) as grown, pytest.raises(requests.ConnectionError):
+        insert(cloud)
+    assert grown == {CountedOperation(PriceClass.STORAGE_A, "storage.objects.insert", "media"): 1}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from local_cloud.storage import journal as journal_module
-from local_cloud.storage.journal import MAX_KEPT_CONTENT_BYTES, OperationClass, entry_json
+from local_cloud.storage.journal import MAX_KEPT_CONTENT_BYTES, entry_json
 from local_cloud.storage.objects import Attributes, Bucket
 from local_cloud.storage.store import ComposeSource, ExpectedChecksums, ObjectStore, Target
 from tools.manual_clock import ManualClock
@@ -105,9 +105,3 @@ def test_the_journal_is_bounded_and_live_objects_stay(
     assert len(entries) <= 15
     assert entries[-1].content == b"29"
     assert store.read("media", "oldest") == b"still live"
-
-
-def test_operations_are_counted_by_class(store: ObjectStore) -> None:
-    store.journal.count("storage.objects.get", OperationClass.B, "media")
-    store.journal.count("storage.objects.get", OperationClass.B, "media")
-    assert store.journal.operations == {(OperationClass.B, "storage.objects.get", "media"): 2}

@@ -264,3 +264,19 @@ def test_any_bytes_are_messages_or_a_protocol_error(pieces: list[bytes]) -> None
     except ProtocolError:
         return
     assert sum(len(message.body) for message in messages) <= sum(len(piece) for piece in pieces)
+
+
+def test_between_messages_nothing_of_one_has_come() -> None:
+    reader = ChunkReader(LIMITS)
+    reader.media_allowed = True
+    message = _message(bytes(200))
+    *octets, last = ChunkWriter().write(message, 4)
+    assert reader.is_between_messages
+    for octet in octets:
+        reader.receive_data(bytes((octet,)))
+        assert reader.next_message() is None
+        assert not reader.is_between_messages
+    reader.receive_data(bytes((last,)))
+    assert not reader.is_between_messages
+    assert reader.next_message() == message
+    assert reader.is_between_messages

@@ -51,6 +51,9 @@ def sound(milliseconds: int) -> EncodedFrame:
     )
 
 
+# More than after which a source's pictures are known to be large.
+LEARNING_PICTURES = 100
+
 ITEMS: list[FeedItem] = [AVC, AAC, frame(0), frame(40, offset=80), frame(80)]
 
 
@@ -83,59 +86,66 @@ async def test_what_is_published_is_received() -> None:
     assert request.peer_address == "127.0.0.1"
 
 
-async def test_sound_is_received_with_the_picture_behind_it() -> None:
-    handler = RecordingHandler()
-    items = [AVC, AAC, frame(0), sound(10), sound(31), frame(40)]
-    async with serving(handler) as server, RtmpPublisher() as publisher:
-        await publisher.publish(server.address, KEY)
-        for item in items[:-1]:
-            await publisher.send_item(item)
-        await publisher.wait_until_read()
-        (session,) = handler.sessions
-        assert session.items == items[:3]
-        await publisher.send_item(items[-1])
-        await publisher.wait_until_read()
-        assert session.items == items
+class SourceOfLargePictures:
+    """A publisher whose pictures are known to be large: its sound may wait for them."""
+
+    def __init__(self, publisher: RtmpPublisher) -> None:
+        self.sent: list[FeedItem] = [AVC, AAC, *(frame(40 * n, bytes(5000)) for n in range(LEARNING_PICTURES))]
+        self._publisher = publisher
+        self._arrived: dict[int, asyncio.Event] = {}
+
+    async def start(self, server: RtmpServer) -> None:
+        await self._publisher.publish(server.address, KEY)
+        items, self.sent = self.sent, []
+        for item in items:
+            await self.send(item)
+        await self.arrived(items[-1])
+
+    async def send(self, item: FeedItem) -> None:
+        self.sent.append(item)
+        await self._publisher.send_item(item)
+
+    def take(self, item: FeedItem) -> None:
+        self._arrived.setdefault(hash(item), asyncio.Event()).set()
+
+    async def arrived(self, item: FeedItem) -> None:
+        await self._arrived.setdefault(hash(item), asyncio.Event()).wait()
 
 
-async def test_sound_without_pictures_is_received_all_the_same() -> None:
-    handler = RecordingHandler()
-    sounds = [sound(21 * number) for number in range(3)]
-    async with serving(handler) as server, RtmpPublisher() as publisher:
-        await publisher.publish(server.address, KEY)
-        for item in (AAC, *sounds):
-            await publisher.send_item(item)
-        await publisher.wait_until_read()
-        (session,) = handler.sessions
-        assert session.items == [AAC, *sounds]
-
-
-@pytest.mark.parametrize("unpublishes", [True, False])
-async def test_last_sound_is_received_however_the_connection_ends(unpublishes: bool) -> None:  # noqa: FBT001
-    handler = RecordingHandler()
-    items = [AVC, AAC, frame(0), sound(10)]
-    async with serving(handler) as server:
-        async with RtmpPublisher() as publisher:
-            await publisher.publish(server.address, KEY)
-            for item in items:
-                await publisher.send_item(item)
-            if unpublishes:
-                await publisher.unpublish()
-        session = await ended(handler)
-    assert session.items == items
-    assert len(session.reasons) == 1
-
-
-async def test_session_that_fails_on_the_last_sound_is_closed() -> None:
-    def on_item(item: FeedItem) -> None:
-        if item == sound(10):
-            raise RuntimeError("bug")
-
-    handler = RecordingHandler(on_item)
-    async with serving(handler) as server:
-        await publish(server.address, KEY, [AVC, AAC, frame(0), sound(10)])
-        session = await ended(handler)
+async def test_sound_waits_for_a_large_picture() -> None:
+    """It does not wake the server up; but the last of it is not forgotten, nor the last command."""
+    async with RtmpPublisher() as publisher:
+        source = SourceOfLargePictures(publisher)
+        handler = RecordingHandler(source.take)
+        async with serving(handler) as server:
+            await source.start(server)
+            (session,) = handler.sessions
+            await source.send(sound(4000))
+            await asyncio.sleep(0.03)
+            assert session.items == source.sent[:-1]
+            await source.send(frame(4010, bytes(5000)))
+            await source.arrived(source.sent[-1])
+            assert session.items == source.sent
+            await source.send(sound(4020))
+            await publisher.unpublish()
+            await ended(handler)
+    assert session.items == source.sent
     assert session.reasons == [CloseReason.UNPUBLISHED]
+
+
+async def test_rest_of_a_picture_waits_for_nothing() -> None:
+    """Read in pieces as a network would cut it, of which the last is a small one."""
+    pictures = [frame(4000 + 40 * number, bytes(5000)) for number in range(20)]
+    async with RtmpPublisher() as publisher:
+        source = SourceOfLargePictures(publisher)
+        async with serving(RecordingHandler(source.take), replace(LIMITS, read_bytes=1024)) as server:
+            await source.start(server)
+            began = asyncio.get_running_loop().time()
+            for picture in pictures:
+                await source.send(picture)
+                await source.arrived(picture)
+            assert asyncio.get_running_loop().time() - began < 1
+            await publisher.unpublish()
 
 
 async def test_metadata_reaches_the_session() -> None:

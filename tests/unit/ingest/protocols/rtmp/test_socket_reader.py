@@ -102,3 +102,83 @@ async def test_cancelled_read_loses_nothing(ends: tuple[socket.socket, socket.so
     await asyncio.wait([reading])
     assert await reader.read(_soon()) == b"abc"
     reader.close()
+
+
+async def test_few_bytes_wait_for_more(ends: tuple[socket.socket, socket.socket]) -> None:
+    here, there = ends
+    reader = SocketReader(here, piece_bytes=100)
+    reader.wait_for(10)
+    reading = asyncio.create_task(reader.read(_soon()))
+    there.sendall(b"few")
+    await asyncio.sleep(0.02)
+    assert not reading.done()
+    there.sendall(b" and more")
+    assert await reading == b"few and more"
+    reader.close()
+
+
+async def test_few_bytes_do_not_wait_for_ever(ends: tuple[socket.socket, socket.socket]) -> None:
+    here, there = ends
+    reader = SocketReader(here, piece_bytes=100)
+    reader.wait_for(10)
+    there.sendall(b"few")
+    assert await reader.read(_soon()) == b"few"
+    reader.wait_for(1)
+    there.sendall(b"few")
+    assert await reader.read(_soon()) == b"few"
+    reader.close()
+
+
+async def test_few_bytes_wait_for_nothing_when_the_peer_has_ended(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    here, there = ends
+    reader = SocketReader(here, piece_bytes=100)
+    reader.wait_for(10)
+    there.sendall(b"few")
+    there.close()
+    began = asyncio.get_running_loop().time()
+    assert [await reader.read(_soon()), await reader.read(_soon())] == [b"few", b""]
+    assert asyncio.get_running_loop().time() - began < 0.1
+    reader.close()
+
+
+async def test_deadline_passes_also_where_few_bytes_wait(ends: tuple[socket.socket, socket.socket]) -> None:
+    here, there = ends
+    reader = SocketReader(here, piece_bytes=100)
+    reader.wait_for(10)
+    there.sendall(b"few")
+    with pytest.raises(DeadlinePassed):
+        await reader.read(asyncio.get_running_loop().time() + 0.02)
+    assert await reader.read(_soon()) == b"few"
+    reader.close()
+
+
+async def test_deadline_that_is_nearer_than_the_one_before_passes_in_time(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    here, there = ends
+    reader = SocketReader(here, piece_bytes=10)
+    there.sendall(b"abc")
+    await asyncio.sleep(0.02)
+    assert await reader.read(_soon()) == b"abc"
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(DeadlinePassed):
+        await reader.read(began + 0.02)
+    assert asyncio.get_running_loop().time() - began < 1
+    reader.close()
+
+
+async def test_deadline_that_is_put_off_passes_when_it_should(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    here, there = ends
+    reader = SocketReader(here, piece_bytes=10)
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.01, there.sendall, b"abc")
+    assert await reader.read(loop.time() + 0.03) == b"abc"
+    late = loop.time() + 0.06
+    with pytest.raises(DeadlinePassed):
+        await reader.read(late)
+    assert loop.time() >= late - 0.001
+    reader.close()

@@ -45,3 +45,7 @@ class SegmentGrid:
     def start(self, index: SegmentIndex) -> timedelta:
         """When segment *index* starts: the time of its first frame."""
         return self.time_of_frame(self.first_frame(index))
+
+    def duration(self, index: SegmentIndex) -> timedelta:
+        """How long segment *index* is when it is whole."""
+        return self.start(SegmentIndex(index + 1)) - self.start(index)

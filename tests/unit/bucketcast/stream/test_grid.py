@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import SegmentIndex
-from ingest.encode.grid import SegmentGrid
 
 RATES = [
     Fraction(10),
