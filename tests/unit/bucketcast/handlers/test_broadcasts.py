@@ -1,11 +1,12 @@
 """Whole lives of a stream, through the handlers: broadcasts, sessions, gaps, storms, years."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 import playlist_history
-from bucketcast.errors import TooManyWrites
+from bucketcast.errors import TooManyWrites, Unavailable
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.objects import ABSENT, Generation, NewObject, ObjectFacts
 from bucketcast.records import record_object
@@ -19,9 +20,10 @@ from bucketcast.stream.identifiers import (
 )
 from bucketcast.stream.lifecycle import StreamState
 from bucketcast.stream.object_names import seal_name
+from bucketcast.stream.publication import OUTLIVED_SEGMENTS
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.timeline import TIMELINE_SEGMENTS
-from fakes import FakeBucket
+from fakes import EPOCH, FakeBucket
 from stream_world import SLOTS, STREAM, A, B, World, uploaded
 
 TOP, MIDDLE, LOW = SLOTS
@@ -242,3 +244,160 @@ def test_two_reapers_and_a_claim_at_the_same_moment() -> None:
         assert world.document.ended_broadcasts == (1 if reapers_first else 0)
         assert playlist(world).media_sequence == (4 if reapers_first else 2)
         playlist_history.check(world.media)
+
+
+def test_a_rung_that_is_overtaken_for_long_is_given_up_by_the_publisher() -> None:
+    """P4 without its encoder's help: nobody will decide it any more, and creation decides for ever."""
+    world = World()
+    session = world.claim(A)
+    for count in range(1, 8):
+        world.report_later(session, A, [uploaded(i, SLOTS[:2] if i == 2 else SLOTS) for i in range(count)])
+        world.wake()
+    assert [segment.gap for segment in playlist(world, LOW).segments][-5:] == [True, *[False] * 4]
+    assert not any(segment.gap for segment in playlist(world, TOP).segments)
+    playlist_history.check(world.media)
+
+
+def test_an_encoder_has_time_before_the_publisher_gives_up_in_its_place() -> None:
+    """It comes back from an outage: later segments are verified a moment before the ones that are late."""
+    world = World()
+    session = world.claim(A)
+    world.report_later(session, A, [*map(uploaded, range(3)), uploaded(4), uploaded(6)])
+    world.wake()
+    assert playlist(world).segments[-1].uri.endswith("02.ts")
+    world.clock.advance(5.9)
+    world.report(session, A, [uploaded(index) for index in range(7)])
+    world.wake()
+    assert not any(segment.gap for segment in playlist(world).segments)
+    assert playlist(world).segments[-1].uri.endswith("06.ts")
+
+
+def test_a_hole_in_all_rungs_is_given_up_too() -> None:
+    world = World()
+    session = world.claim(A)
+    for count in range(1, 9):
+        world.report_later(session, A, [uploaded(index) for index in range(count) if index != 3])
+        world.wake()
+    assert [segment.gap for segment in playlist(world).segments] == [False, True, *[False] * 4]
+
+
+def test_a_rung_that_falls_out_of_the_timelines_is_given_up_without_a_witness() -> None:
+    world = World()
+    session = world.claim(A)
+    for count in range(1, OUTLIVED_SEGMENTS + 5):
+        world.report_later(session, A, [uploaded(i, SLOTS if i < 3 else SLOTS[:2]) for i in range(count)])
+        world.wake()
+    assert playlist(world, TOP).media_sequence == OUTLIVED_SEGMENTS + 4 - 6
+    assert playlist(world, LOW).segments[-1].gap
+    assert playlist(world, LOW).segments[-1].uri.endswith("0003.ts")
+
+
+class Vanishing(FakeBucket):
+    """What is created is gone when it is looked at."""
+
+    def facts(self, name: str) -> ObjectFacts | None:
+        return None if name.endswith("0002.ts") and LOW in name else super().facts(name)
+
+
+def test_a_gap_that_vanishes_is_to_be_tried_again() -> None:
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(i, SLOTS[:2] if i == 2 else SLOTS) for i in range(5)])
+    world.clock.advance(6)
+    world.media.__class__ = Vanishing
+    with pytest.raises(Unavailable, match="is gone"):
+        world.wake()
+
+
+def test_a_zombie_s_media_ends_where_its_successor_s_begins() -> None:
+    """It was replaced and does not know it: viewers see no minute twice."""
+    world = World()
+    first = world.claim(A, start=EPOCH)
+    world.report_later(first, A, [uploaded(index) for index in range(4)])
+    world.wake()
+    world.release(first)
+    second = world.claim(B, start=EPOCH + timedelta(seconds=9))
+    world.report_later(first, A, [uploaded(index) for index in range(9)])
+    world.wake()
+    world.clock.advance(4)
+    world.report(second, B, [uploaded(0)])
+    world.wake()
+    shown = [segment.uri.removesuffix(".ts")[-12:] for segment in playlist(world).segments]
+    assert shown[-2:] == ["1_0000000004", "2_0000000000"]
+    playlist_history.check(world.media)
+
+
+def test_a_session_begins_where_the_media_before_it_ends() -> None:
+    """A sender that was faster than real time, and that comes back with its tail not published yet."""
+    world = World()
+    first = world.claim(A, start=EPOCH)
+    world.report(first, A, [uploaded(index) for index in range(20)])
+    world.release(first)
+    second = world.claim(B, start=EPOCH + timedelta(seconds=3))
+    assert world.document.sessions[-1].start == EPOCH + timedelta(seconds=40)
+    world.report_later(second, B, [uploaded(0)])
+    world.clock.advance(5)
+    world.wake()
+    assert [segment.uri[-7:] for segment in playlist(world).segments][-2:] == ["0019.ts", "0000.ts"]
+
+
+def test_a_seal_covers_what_was_reported_behind_a_hole() -> None:
+    """P10: an encoder dies with a hole in its timeline, and its broadcaster comes back."""
+    world = World()
+    first = world.claim(A)
+    world.report_later(first, A, [uploaded(index) for index in (0, 1, 2, 4, 5)])
+    world.wake()
+    world.release(first)
+    second = world.claim(B)
+    world.clock.advance(4)
+    world.report(second, B, [uploaded(0)])
+    world.wake()
+    shown = playlist(world)
+    assert [(s.uri[-7:], s.gap) for s in shown.segments][-4:] == [
+        ("0003.ts", True),
+        ("0004.ts", False),
+        ("0005.ts", False),
+        ("0000.ts", False),
+    ]
+    playlist_history.check(world.media)
+
+
+def test_a_seal_of_what_no_timeline_reaches_back_to_begins_anew() -> None:
+    """So many wake-ups were lost that its window has moved past all that was listed."""
+    world = World()
+    first = world.claim(A)
+    world.report_later(first, A, [uploaded(index) for index in range(3)])
+    world.wake()
+    world.report_later(first, A, [uploaded(index) for index in range(200, 210)])
+    world.release(first)
+    world.claim(B)
+    world.clock.advance(4)
+    world.wake()
+    assert playlist(world).media_sequence == 204
+    playlist_history.check(world.media)
+
+
+def test_a_seal_through_a_storm_of_429() -> None:
+    world = World()
+    first = world.claim(A)
+    world.report_later(first, A, [*map(uploaded, range(3)), uploaded(3, SLOTS[:2])])
+    world.wake()
+    world.release(first)
+    world.claim(B)
+    world.clock.advance(5)
+    world.media.__class__ = Crowded
+    world.wake()
+    assert playlist(world, LOW).segments[-1].gap
+    playlist_history.check(world.media)
+
+
+class Crowded(FakeBucket):
+    """The service asks once for fewer writes of gaps."""
+
+    refused = False
+
+    def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
+        if "gap" in new.metadata and not self.refused:
+            self.refused = True
+            raise TooManyWrites(new.name)
+        return super().write(new, if_generation=if_generation)

@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from datetime import timedelta
+from fractions import Fraction
 from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketcast.stream.identifiers import SegmentIndex
+from bucketcast.stream.encoder_report import InputFault
+from bucketcast.stream.identifiers import RungName, SegmentIndex
 from ingest.encode.overload import (
     CATCH_UP_SPEED,
     HELD_BACK,
@@ -15,11 +17,13 @@ from ingest.encode.overload import (
     NOTED_LAG,
     STARTS_WITHIN,
     Arrivals,
+    EncoderOverloaded,
     Pace,
     is_noted,
     is_overloaded,
     skip_to,
 )
+from ingest.encode.source import Opened, SourceFacts, VideoSource
 
 MORE = timedelta(microseconds=1)
 NOTHING = timedelta(0)
@@ -254,3 +258,11 @@ def test_an_encoder_that_has_caught_up_is_measured_anew() -> None:
 
 def test_time_enough_is_left_to_measure_before_anything_is_left_out() -> None:
     assert NOTED_LAG + MEASURED_FOR + 2 * seconds(TICK) <= MAX_LAG
+
+
+def test_a_session_that_is_over_for_its_encoder_s_sake_says_what_is_shed() -> None:
+    source = SourceFacts(video=VideoSource(width=1280, height=720), audio=None, frame_rate=Fraction(30))
+    successor = Opened(source=source, origin=NOTHING, items=())
+    over = EncoderOverloaded(shed=RungName("720p"), successor=successor)
+    assert (over.shed, over.successor, over.fault) == ("720p", successor, InputFault.ENCODER_OVERLOADED)
+    assert "720p" in str(over)
