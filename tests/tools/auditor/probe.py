@@ -27,7 +27,7 @@ def probe(segment: bytes) -> MediaFacts:
         # All frames last equally long; a single one lasts what its stream says.
         frame = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else _frame_duration(video)
         return MediaFacts(
-            codecs=_codecs(container, segment),
+            codecs=_codecs(container, bytes(packets[0])),
             width=video.codec_context.width,
             height=video.codec_context.height,
             frames=len(times),
@@ -44,11 +44,12 @@ def _frame_duration(video: av.VideoStream) -> Fraction:
     return 1 / Fraction(rate)
 
 
-def _codecs(container: av.container.InputContainer, segment: bytes) -> frozenset[str]:
+def _codecs(container: av.container.InputContainer, picture: bytes) -> frozenset[str]:
+    """What the tracks of *container* are; *picture* is the first one, out of its packets."""
     codecs: set[str] = set()
     for stream in container.streams:
         name = stream.codec_context.name
-        if name == "h264" and (match := _SEQUENCE_PARAMETER_SET.search(segment)):
+        if name == "h264" and (match := _SEQUENCE_PARAMETER_SET.search(picture)):
             codecs.add(f"avc1.{match[1].hex()}")
         elif name == "aac":
             codecs.add(_AAC_OBJECT_TYPES.get(stream.codec_context.profile or "", "mp4a.40"))
