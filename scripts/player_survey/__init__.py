@@ -1,1 +1,1 @@
-"""What players make of a live stream's disturbances: each is watched while a stream is cut, changed and ended."""
+"""What players make of a live stream's disturbances: cuts, changes, gaps, ends."""

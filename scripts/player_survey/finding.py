@@ -58,9 +58,7 @@ def pauses(samples: Sequence[Sample]) -> list[float]:
     return [later - earlier for earlier, later in pairwise([*news, samples[-1].at])]
 
 
-def find(
-    player: str, disturbance: str, samples: Sequence[Sample], complaints: Sequence[str] = ()
-) -> Finding:
+def find(player: str, disturbance: str, samples: Sequence[Sample], complaints: Sequence[str] = ()) -> Finding:
     """What the *samples* of *player*, of which there is one at least, say of *disturbance*."""
     found = pauses(samples)
     end = samples[-1]

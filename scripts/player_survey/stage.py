@@ -1,4 +1,4 @@
-"""The stream that is disturbed: a local system, a broadcaster that copies a clip, and what can happen to them."""
+"""The stream that is disturbed: a local system, a broadcaster that copies a clip, and what may happen."""
 
 import subprocess
 import time
@@ -33,7 +33,7 @@ POLL_SECONDS: Final = 0.2
 REQUEST_SECONDS: Final = 10.0
 # The encoder is at work on the segment after the last one listed; the next but one is still free.
 AHEAD: Final = 2
-# How long a broadcaster needs to see that its connection is gone, or to change its scene's size and start again.
+# How long a broadcaster needs to start again with another size.
 MOMENT: Final = 1.0
 
 
@@ -105,6 +105,7 @@ class Stage:
         """The addresses that the media playlist of *rung* lists, gaps left out."""
         url = f"{self.system.url}/{MEDIA_BUCKET}/{media_playlist_name(STREAM, rung)}"
         response = requests.get(url, timeout=REQUEST_SECONDS)
+        response.raise_for_status()
         found, gap = [], False
         for line in response.text.splitlines():
             if line.startswith("#"):
@@ -116,8 +117,8 @@ class Stage:
 
     def give_up(self, rungs: tuple[RungName, ...], count: int) -> int:
         """Put gaps in place of the next *count* segments of *rungs* before they are uploaded; say how many."""
-        last = parse_segment_name(f"{STREAM}/{TOP}/{self.listed()[-1].rpartition('/')[2]}")
-        facts = self._media.facts(f"{STREAM}/{TOP}/{self.listed()[-1].rpartition('/')[2]}")
+        name = f"{STREAM}/{TOP}/{self.listed()[-1]}"
+        last, facts = parse_segment_name(name), self._media.facts(name)
         assert facts
         date = datetime.fromisoformat(facts.metadata[DATE_KEY])
         made = 0

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from ingest.encode import SessionEncoder
 from ingest.feed import EncodedFrame, FeedItem
 
-# How long FFmpeg runs or is stopped at least; of a small picture it encodes half a second of media in it.
+# How long FFmpeg is stopped at least.
 _TURN_SECONDS = 0.02
+# How long it runs: of a small picture it encodes a few frames in it, on a machine that has nothing else to do.
+_RUN_SECONDS = 0.002
 
 
 async def in_real_time(items: Iterable[FeedItem]) -> AsyncIterator[FeedItem]:
@@ -38,8 +40,10 @@ async def slowed(encoder: SessionEncoder, *, speed: float, after: int = 0) -> As
         loop = asyncio.get_running_loop()
         begin, first = loop.time(), encoder._encoded
         while True:
-            ahead = (encoder._encoded - first).total_seconds() > speed * (loop.time() - begin)
-            send(signal.SIGSTOP if ahead else signal.SIGCONT)
+            if (encoder._encoded - first).total_seconds() <= speed * (loop.time() - begin):
+                send(signal.SIGCONT)
+                await asyncio.sleep(_RUN_SECONDS)
+            send(signal.SIGSTOP)
             await asyncio.sleep(_TURN_SECONDS)
 
     def send(number: signal.Signals) -> None:
