@@ -7,7 +7,7 @@ from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.object_names import (
     STREAM_RECORDS,
     StreamRecordName,
-    parse_ingest_object_name,
+    parsed_names,
     stream_record_name,
     stream_records_prefix,
 )
@@ -21,12 +21,12 @@ def stream_record_object(record: StreamRecord) -> NewObject:
 
 def latest_stream_record(ingest: Bucket, stream: StreamId) -> StreamRecord | None:
     """Return the record of *stream* that holds, the one of the highest number, or None for no stream."""
-    names = ingest.names(stream_records_prefix(stream))
+    names = [name for name, _ in parsed_names(ingest.names(stream_records_prefix(stream)))]
     content = ingest.read(names[-1]) if names else None
     return None if content is None else decode_record(StreamRecord, content)
 
 
 def recorded_streams(ingest: Bucket) -> set[StreamId]:
     """Return the streams that have a record: all that were ever made."""
-    names = map(parse_ingest_object_name, ingest.names(STREAM_RECORDS))
-    return {name.stream for name in names if isinstance(name, StreamRecordName)}
+    names = parsed_names(ingest.names(STREAM_RECORDS))
+    return {name.stream for _, name in names if isinstance(name, StreamRecordName)}

@@ -2,7 +2,7 @@
 
 Takes ten minutes on two cores. Prints a Markdown table.
 
-    PYTHONPATH=functions:ingest_container:scripts:tests .venv/bin/python -m player_survey [--only WORDS]
+    scripts/measure_players [--only WORDS] [--json FILE]
 """
 
 import argparse
@@ -104,6 +104,7 @@ def disturb(stage: Stage, players: Sequence[Player], disturbance: Disturbance) -
         happening = pool.submit(disturbance.happen, stage)
         seen = watch(players, disturbance.seconds)
         happening.result()
+    disturbance.check(stage)
     findings = [
         find(player.name, disturbance.name, seen[player.name], player.complaints()) for player in players
     ]
@@ -128,7 +129,7 @@ def main() -> None:
     """Print the table, what the players told, and their versions; with --json also write the findings."""
     parser = argparse.ArgumentParser(description="See what players make of a live stream's disturbances.")
     parser.add_argument("--json", type=Path, help="also write the findings to this file")
-    parser.add_argument("--only", default="", help="only the disturbances whose name has these words")
+    parser.add_argument("--only", action="append", help="only disturbances whose name has these words")
     options = parser.parse_args()
     ffmpeg = find_ffmpeg()
     findings: list[Finding] = []
@@ -149,7 +150,7 @@ def main() -> None:
             player.open()
         watch(players, SETTLING)
         for disturbance in DISTURBANCES:
-            if options.only in disturbance.name:
+            if any(part in disturbance.name for part in options.only or [""]):
                 found = disturb(stage, players, disturbance)
                 findings += found
                 print(
@@ -165,7 +166,9 @@ def main() -> None:
     )
     print(f"A pause of up to {ORDINARY_PAUSE:.0f} s is a segment's.")
     if options.json:
-        options.json.write_text(json.dumps([asdict(one) for one in findings], indent=2) + "\n")
+        options.json.write_text(
+            json.dumps([asdict(one) | {"plays": one.plays} for one in findings], indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

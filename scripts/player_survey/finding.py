@@ -11,6 +11,8 @@ ORDINARY_PAUSE: Final = 3.0
 LATELY: Final = 8.0
 # Half of what the source has: a machine that is busy drops some, a player that stands still shows none.
 PLAYING_RATE: Final = 15.0
+# Below that nothing moves: a picture every other second may be a player that tries to begin.
+HALTING_RATE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,18 +27,23 @@ class Sample:
 class Finding:
     """What was seen of *player* from the beginning of *disturbance* on.
 
-    *opened_again* is how long it took to show pictures where a person opened it again, None where that did not
-    help or was not needed.
+    *rate* is that of its pictures at the end, in pictures a second. *opened_again* is how long it took to show
+    pictures where a person opened it again, None where that did not help or was not needed.
     """
 
     player: str
     disturbance: str
     longest_pause: float
     quiet: float
-    plays: bool
+    rate: float
     gone: bool
     complaints: tuple[str, ...] = ()
     opened_again: float | None = None
+
+    @property
+    def plays(self) -> bool:
+        """Whether it shows pictures at the end."""
+        return not self.gone and self.rate >= PLAYING_RATE
 
     @property
     def cell(self) -> str:
@@ -45,7 +52,12 @@ class Finding:
             if self.longest_pause <= ORDINARY_PAUSE:
                 return f"plays on ({self.longest_pause:.1f} s)"
             return f"comes back, {self.longest_pause:.0f} s"
-        what = "ends" if self.gone else "stands still"
+        if self.gone:
+            what = "ends"
+        elif self.rate >= HALTING_RATE:
+            what = f"comes back halting, {self.longest_pause:.0f} s, {self.rate:.0f} pictures/s"
+        else:
+            what = "stands still"
         if self.opened_again is None:
             return f"{what}; opening again does not help"
         return f"{what}; opened again: {self.opened_again:.0f} s"
@@ -69,7 +81,7 @@ def find(player: str, disturbance: str, samples: Sequence[Sample], complaints: S
         disturbance=disturbance,
         longest_pause=max(found),
         quiet=sum(pause for pause in found if pause > ORDINARY_PAUSE),
-        plays=end.pictures is not None and shown >= PLAYING_RATE * (end.at - lately[0].at) > 0,
+        rate=shown / max(end.at - lately[0].at, 1.0),
         gone=end.pictures is None,
         complaints=tuple(complaints),
     )

@@ -30,8 +30,10 @@ const open = {
   async shaka(video, address) {
     await players.shaka?.destroy();
     const player = (players.shaka = new shaka.Player());
-    const failed = ({ code, severity }) =>
-      complaints.shaka.push(`${severity === 2 ? "critical" : "recoverable"} error ${code}`);
+    const failed = (error) => {
+      const kind = error.severity === 2 ? "critical" : "recoverable";
+      complaints.shaka.push(`${kind} error ${error.code ?? error}`);
+    };
     player.addEventListener("error", ({ detail }) => failed(detail));
     await player.attach(video);
     try { await player.load(address); await video.play(); } catch (error) { failed(error); }

@@ -138,11 +138,22 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
-    """Something that happens to a stream, and for how many *seconds* from its beginning players are watched."""
+    """Something that happens to a stream, and for how many *seconds* from its beginning players are watched.
+
+    In the end the slot TOP lists segments of the rung *top*.
+    """
 
     name: str
     happen: Callable[[Stage], None]
     seconds: float
+    top: RungName = TOP
+
+    def check(self, stage: Stage) -> None:
+        """Raise RuntimeError where *stage* is not left as it should be: players have seen something else."""
+        last = stage.listed()[-1]
+        folder = last.rpartition("/")[0].removeprefix("../") or TOP
+        if folder != self.top:
+            raise RuntimeError(f"{self.name}: {TOP} lists {last}")
 
 
 def _reconnect(after: float, size: tuple[int, int] = LARGE) -> Callable[[Stage], None]:
@@ -170,18 +181,22 @@ def _new_broadcast(stage: Stage) -> None:
     stage.send()
 
 
-# What a player has in hand, and what it takes to go on, is over by then.
+# What a player has in hand, and what it takes to go on, is over by then; after a pause it takes some longer.
 AFTERWARDS: Final = 35.0
+RECOVERY: Final = 60.0
 
 DISTURBANCES: Final = (
     Disturbance(name="nothing", happen=lambda _stage: None, seconds=20),
     Disturbance(name="a gap in the rung that plays", happen=_gap((TOP,), 1), seconds=AFTERWARDS),
     Disturbance(name="a gap in all rungs", happen=_gap((TOP, LOW), 1), seconds=AFTERWARDS),
     Disturbance(name="a rung lost for 10 s", happen=_gap((TOP,), 5), seconds=10 + AFTERWARDS),
-    Disturbance(name="broadcaster back after 10 s", happen=_reconnect(10), seconds=10 + AFTERWARDS),
-    Disturbance(name="broadcaster back after 50 s", happen=_reconnect(50), seconds=50 + AFTERWARDS),
+    Disturbance(name="broadcaster back after 10 s", happen=_reconnect(10), seconds=10 + RECOVERY),
+    Disturbance(name="broadcaster back after 50 s", happen=_reconnect(50), seconds=50 + RECOVERY),
     Disturbance(
-        name="ladder change: back with half the size", happen=_reconnect(MOMENT, SMALL), seconds=AFTERWARDS
+        name="ladder change: back with half the size",
+        happen=_reconnect(MOMENT, SMALL),
+        seconds=AFTERWARDS,
+        top=LOW,
     ),
     Disturbance(name="ladder change: back with all of it", happen=_reconnect(MOMENT), seconds=AFTERWARDS),
     Disturbance(name="ENDLIST, a new broadcast 10 s later", happen=_new_broadcast, seconds=10 + AFTERWARDS),

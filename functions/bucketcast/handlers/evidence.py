@@ -1,11 +1,13 @@
 """Evidence: what the buckets hold of a stream's sessions, read for a decision."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
+from bucketcast.errors import InvalidRecord
 from bucketcast.ports import Bucket
 from bucketcast.records import Record, decode_record
 from bucketcast.stream.document import ListedAs, SessionState, StreamDocument, WindowSegment
@@ -29,6 +31,8 @@ from bucketcast.stream.timeline import (
     TimelineSegment,
     join,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,16 @@ class EvidenceReader:
 def announced_timeline(ingest: Bucket, stream: StreamId, number: SessionNumber) -> JoinedTimeline:
     """What all encoders of session *number* say that they have uploaded."""
     names = ingest.names(timelines_prefix(stream, number))
-    return join(timeline for name in names if (timeline := _record(ingest, Timeline, name)))
+    return join(timeline for name in names if (timeline := _timeline(ingest, name)))
+
+
+def _timeline(ingest: Bucket, name: str) -> Timeline | None:
+    """The timeline under *name*; one that cannot be read must not keep the others from being published."""
+    try:
+        return _record(ingest, Timeline, name)
+    except InvalidRecord:
+        _log.exception("a timeline cannot be read", extra={"object": name})
+        return None
 
 
 def _record(bucket: Bucket, record_type: type[Record], name: str) -> Record | None:

@@ -26,10 +26,10 @@ from bucketcast.stream.identifiers import Revision, StreamId
 from bucketcast.stream.media_object import gap_object, timeline_segment
 from bucketcast.stream.object_names import seal_name, segment_name
 from bucketcast.stream.publication import (
-    OVERTAKEN_SEGMENTS,
     Evidence,
     Overtaken,
     advance,
+    has_waited_long,
     is_followed,
     missing_at_seal,
     overtaken,
@@ -134,20 +134,26 @@ class Publisher:
     def _give_up(self, document: StreamDocument, evidence: Evidence, now: datetime) -> Evidence:
         """Decide by creation what holds up the playlists and has no encoder any more."""
         timelines = dict(evidence.timelines)
-        for open_one in overtaken(document, evidence):
-            if self._has_waited(document, open_one, now):
+        written: dict[str, datetime | None] = {}
+        for open_one in overtaken(document, evidence, now=now):
+            times = self._written(document.stream, open_one, written)
+            duration = document.configuration.segment_duration
+            if has_waited_long(open_one, times, segment_duration=duration, now=now):
                 segment = self._decided(document, open_one)
                 timelines[open_one.session] = timelines[open_one.session].joined_with([segment])
         return replace(evidence, timelines=timelines)
 
-    def _has_waited(self, document: StreamDocument, open_one: Overtaken, now: datetime) -> bool:
-        """Whether *open_one*'s witness has been in the bucket for longer than an encoder would wait."""
-        if open_one.witness is None:
-            return True
-        name = segment_name(document.stream, open_one.rung, open_one.session, open_one.witness)
-        witness = self.media.facts(name)
-        patience = OVERTAKEN_SEGMENTS * document.configuration.segment_duration
-        return witness is not None and now - witness.updated >= patience
+    def _written(
+        self, stream: StreamId, open_one: Overtaken, known: dict[str, datetime | None]
+    ) -> list[datetime]:
+        """When the witnesses of *open_one* were written; what is *known* is not asked for again."""
+        rung, session = open_one.witness_rung, open_one.session
+        names = [segment_name(stream, rung, session, index) for index in open_one.witnesses]
+        for name in names:
+            if name not in known:
+                facts = self.media.facts(name)
+                known[name] = facts.updated if facts else None
+        return [time for name in names if (time := known[name]) is not None]
 
     def _decided(self, document: StreamDocument, open_one: Overtaken) -> TimelineSegment:
         """What lies under the name of *open_one*: if nothing did, a gap now does."""

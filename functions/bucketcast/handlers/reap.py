@@ -11,7 +11,7 @@ from bucketcast.handlers.publish import Publisher
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.lifecycle import StreamState
-from bucketcast.stream.object_names import STREAM_RECORDS, StreamRecordName, parse_ingest_object_name
+from bucketcast.stream_records import recorded_streams
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +38,8 @@ class Reaper:
         now = self.publisher.clock.now()
         documents = list(self.publisher.documents.all())
         unsettled = {document.stream for document in documents if not is_settled(document, now)}
-        lost = self._recorded() - {document.stream for document in documents}
+        lost = recorded_streams(self.publisher.ingest) - {document.stream for document in documents}
         list(self.executor.map(self._publish, sorted(unsettled | lost)))
-
-    def _recorded(self) -> set[StreamId]:
-        """The streams that have a record."""
-        names = map(parse_ingest_object_name, self.publisher.ingest.names(STREAM_RECORDS))
-        return {name.stream for name in names if isinstance(name, StreamRecordName)}
 
     def _publish(self, stream: StreamId) -> None:
         try:

@@ -79,7 +79,8 @@ class RebuiltDocuments:
             return None
         recorded = numbered_sessions(self.reader.ingest.names(session_records_prefix(stream)))
         sealed = numbered_sessions(self.reader.ingest.names(seals_prefix(stream)))
-        open_sessions = [self._session(stream, number) for number in recorded if number not in set(sealed)]
+        known = set(sealed)
+        open_sessions = [self._session(stream, number) for number in recorded if number not in known]
         return Remains(
             record=record,
             sessions=(*self._shown(record, sealed), *filter(None, open_sessions)),

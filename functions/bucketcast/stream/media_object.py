@@ -86,7 +86,7 @@ def timeline_segment(
     try:
         date = datetime.fromisoformat(facts.metadata[DATE_KEY])
         duration = timedelta(microseconds=int(Fraction(facts.metadata[DURATION_KEY]) * 10**6))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, ArithmeticError) as error:
         raise InvalidRecord(f"{facts.name} does not say its date and duration") from error
     return TimelineSegment(
         index=index,

@@ -4,7 +4,8 @@ Numbers are zero-padded so that names sort as they play: ten digits of segments 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -142,9 +143,15 @@ class SessionObjectName:
 
 
 def numbered_sessions(names: Iterable[str]) -> list[SessionNumber]:
-    """The sessions whose records, or whose seals, are named *names*; raises InvalidName for any other."""
-    parsed = map(parse_ingest_object_name, names)
-    return [name.session for name in parsed if isinstance(name, SessionObjectName)]
+    """The sessions whose records, or whose seals, are named *names*."""
+    return [name.session for _, name in parsed_names(names) if isinstance(name, SessionObjectName)]
+
+
+def parsed_names(names: Iterable[str]) -> "Iterator[tuple[str, IngestObjectName]]":
+    """Yield each of *names* that is ours, and what it stands for: somebody may have made a folder there."""
+    for name in names:
+        with suppress(InvalidName):
+            yield name, parse_ingest_object_name(name)
 
 
 IngestObjectName = StreamRecordName | SessionObjectName

@@ -5,8 +5,10 @@ evidence: every order, repetition and loss of wake-ups that is followed by one m
 playlists (P3). It never takes back what it listed (P2).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -30,6 +32,7 @@ from bucketcast.stream.lifecycle import StreamEvent, StreamState, advance_state
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.timeline import (
+    LONGEST_USUAL_PAUSE,
     TIMELINE_SEGMENTS,
     JoinedTimeline,
     TimelineSegment,
@@ -46,6 +49,8 @@ OVERLAP: Final = timedelta(seconds=1)
 # Encoders give up after one segment duration what a later segment has overtaken. What is still open after three
 # has no encoder.
 OVERTAKEN_SEGMENTS: Final = 3
+# As many segments as are verified in the time that is waited, twice over.
+MAX_WITNESSES: Final = 8
 # A rung that is so far behind the others that it is about to fall out of the timelines.
 OUTLIVED_SEGMENTS: Final = TIMELINE_SEGMENTS // 2
 # A claimed session has its first segment after one segment duration and the encoder's start.
@@ -152,7 +157,10 @@ def undecided(
 
 
 class Overtaken(Struct, frozen=True, kw_only=True):
-    """A rung's segment that nobody has decided, although *witness*, a later one of its rung, is."""
+    """A rung's segment that nobody decided, although later ones are: *witnesses*, of one rung, oldest first.
+
+    *is_left* says that its session's encoders are silent, or ended.
+    """
 
     session: SessionNumber
     rung: RungName
@@ -160,22 +168,41 @@ class Overtaken(Struct, frozen=True, kw_only=True):
     start: timedelta
     duration: timedelta
     date: datetime
-    witness: SegmentIndex | None  # None: the whole rung is far behind the others
+    witness_rung: RungName  # another than *rung* where all of that is far behind
+    witnesses: tuple[SegmentIndex, ...]
+    is_left: bool
 
 
-def overtaken(document: StreamDocument, evidence: Evidence) -> tuple[Overtaken, ...]:
+def overtaken(document: StreamDocument, evidence: Evidence, *, now: datetime) -> tuple[Overtaken, ...]:
     """What would hold up the playlists of *document*: to be given up if it has been so for too long."""
     document = _confirm_records(document, evidence)
     return tuple(
         found
         for session in document.sessions
         if session.recorded and session.seal is None
-        for found in _overtaken_in(document, session, evidence.timeline(session.session))
+        for found in _overtaken_in(document, session, evidence.timeline(session.session), now)
     )
 
 
+def has_waited_long(
+    open_one: Overtaken, written: Sequence[datetime], *, segment_duration: timedelta, now: datetime
+) -> bool:
+    """Whether *open_one* has been overtaken for longer than any encoder waits.
+
+    *written* is when its witnesses were: only their bucket's clock counts, and no time in which nothing at all
+    could be written. Where no encoder is left, *now* counts.
+    """
+    times = sorted(written)
+    if open_one.is_left and times:
+        waited = now - times[0]
+    else:
+        pauses = [after - before for before, after in pairwise(times)]
+        waited = sum((p for p in pauses if p <= LONGEST_USUAL_PAUSE * segment_duration), timedelta(0))
+    return waited >= OVERTAKEN_SEGMENTS * segment_duration
+
+
 def _overtaken_in(
-    document: StreamDocument, session: SessionState, timeline: JoinedTimeline
+    document: StreamDocument, session: SessionState, timeline: JoinedTimeline, now: datetime
 ) -> Iterator[Overtaken]:
     decided = {(i, rung) for i, segment in timeline.segments.items() for rung in segment.rungs} | {
         (segment.index, rung)
@@ -185,12 +212,16 @@ def _overtaken_in(
     }
     newest = max((index for index, _ in decided), default=-1)
     grid = session.grid(document.configuration.segment_duration)
+    foremost = next((name for index, name in sorted(decided) if index == newest), None)
+    is_left = timeline.ended or _is_silent(document, session, timeline, now)
+    first = max(_first_open(document, session, timeline), newest - TIMELINE_SEGMENTS + 1)
     for rung in (rung.name for rung in session.rungs):
-        own = [index for index, name in decided if name == rung]
-        for index in map(SegmentIndex, range(_first_open(document, session, timeline), newest)):
-            witness = min((later for later in own if later > index), default=None)
-            is_behind = witness is not None or newest - index >= OUTLIVED_SEGMENTS
-            if is_behind and (index, rung) not in decided:
+        for index in map(SegmentIndex, range(first, newest)):
+            witnesses = _decided_behind(decided, rung, index)
+            if not witnesses and foremost is not None:
+                far = SegmentIndex(index + OUTLIVED_SEGMENTS - 1)
+                witnesses = _decided_behind(decided, foremost, far)
+            if witnesses and (index, rung) not in decided:
                 known = timeline.segments.get(index)
                 start = known.start if known else grid.start(index)
                 yield Overtaken(
@@ -200,8 +231,17 @@ def _overtaken_in(
                     start=start,
                     duration=known.duration if known else grid.duration(index),
                     date=session.start + start,
-                    witness=witness,
+                    witness_rung=witnesses[0][1],
+                    witnesses=tuple(witness for witness, _ in witnesses),
+                    is_left=is_left,
                 )
+
+
+def _decided_behind(
+    decided: AbstractSet[tuple[SegmentIndex, RungName]], rung: RungName, index: SegmentIndex
+) -> list[tuple[SegmentIndex, RungName]]:
+    """The first segments of *rung* behind *index* that are decided, as many as it takes to tell a pause."""
+    return sorted(one for one in decided if one[1] == rung and one[0] > index)[:MAX_WITNESSES]
 
 
 def _first_open(document: StreamDocument, session: SessionState, timeline: JoinedTimeline) -> int:

@@ -17,6 +17,10 @@ from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, Ses
 # or two of wake-ups before it has to ask the bucket by name; at eight rungs it is some 40 KB.
 TIMELINE_SEGMENTS = 64
 
+# While the bucket takes writes, something is verified once a segment duration, and half of one is more jitter
+# than there is: a longer pause is an outage, and time in which nothing can be written counts for nobody.
+LONGEST_USUAL_PAUSE = 1.5  # segment durations
+
 
 class UploadedSegment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="segment"):
     """A media object that was verified in the bucket."""

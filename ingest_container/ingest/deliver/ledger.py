@@ -9,14 +9,17 @@ from typing import Final
 
 from bucketcast.objects import WRITE_INTERVAL
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
-from bucketcast.stream.timeline import TIMELINE_SEGMENTS, RungSegment, Timeline, TimelineSegment
+from bucketcast.stream.timeline import (
+    LONGEST_USUAL_PAUSE,
+    TIMELINE_SEGMENTS,
+    RungSegment,
+    Timeline,
+    TimelineSegment,
+)
 
 # The rungs of one segment are verified within a few milliseconds of each other; a rung that takes longer must
 # not hold the others back.
 STRAGGLER_PATIENCE: Final = timedelta(milliseconds=250)
-# While the bucket takes writes, something is verified once a segment duration, and half of one is more jitter
-# than there is: a longer pause is an outage.
-LONGEST_USUAL_PAUSE: Final = 1.5  # segment durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,7 +158,7 @@ def test_an_end_that_cannot_be_published_now_is_an_end(
     with caplog.at_level(logging.ERROR):
         response = api(world, "POST", "/v1/streams/demo/end")
     assert (response.status_code, json.loads(response.data)["state"]) == (200, "ended")
-    assert [record.message for record in caplog.records] == ["an end is not published yet"]
+    assert "an end is not published yet" in [record.message for record in caplog.records]
     world.ingest.read = read  # type: ignore[method-assign]
     world.reaper.reap()
     assert "#EXT-X-ENDLIST" in world.playlist(SLOTS[0])

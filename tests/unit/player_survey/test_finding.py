@@ -47,9 +47,11 @@ def test_a_player_that_has_gone_does_not_play_however_lately() -> None:
     assert not finding.plays
 
 
-def test_a_few_pictures_are_not_playing() -> None:
-    found = [Sample(at=float(second), pictures=second) for second in range(40)]
-    assert not find("a", "cut", found).plays
+def test_a_few_pictures_are_halting() -> None:
+    found = [Sample(at=float(second), pictures=5 * second) for second in range(40)]
+    finding = find("a", "cut", found)
+    assert not finding.plays
+    assert finding.cell.startswith("comes back halting, 1 s, 5 pictures/s")
 
 
 def test_a_count_that_begins_anew_is_new_pictures() -> None:

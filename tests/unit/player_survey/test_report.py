@@ -10,7 +10,7 @@ def finding(player: str, disturbance: str, *complaints: str) -> Finding:
         disturbance=disturbance,
         longest_pause=0.5,
         quiet=0,
-        plays=True,
+        rate=30.0,
         gone=False,
         complaints=complaints,
     )

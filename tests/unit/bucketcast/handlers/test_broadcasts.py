@@ -19,7 +19,7 @@ from bucketcast.stream.identifiers import (
     SessionNumber,
 )
 from bucketcast.stream.lifecycle import StreamState
-from bucketcast.stream.object_names import seal_name
+from bucketcast.stream.object_names import seal_name, timeline_name, timelines_prefix
 from bucketcast.stream.publication import OUTLIVED_SEGMENTS
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.timeline import TIMELINE_SEGMENTS
@@ -284,12 +284,12 @@ def test_a_hole_in_all_rungs_is_given_up_too() -> None:
 def test_a_rung_that_falls_out_of_the_timelines_is_given_up_without_a_witness() -> None:
     world = World()
     session = world.claim(A)
-    for count in range(1, OUTLIVED_SEGMENTS + 5):
+    for count in range(1, OUTLIVED_SEGMENTS + 9):
         world.report_later(session, A, [uploaded(i, SLOTS if i < 3 else SLOTS[:2]) for i in range(count)])
         world.wake()
-    assert playlist(world, TOP).media_sequence == OUTLIVED_SEGMENTS + 4 - 6
+    assert playlist(world, TOP).media_sequence == OUTLIVED_SEGMENTS + 8 - 6
     assert playlist(world, LOW).segments[-1].gap
-    assert playlist(world, LOW).segments[-1].uri.endswith("0003.ts")
+    assert playlist(world, LOW).segments[-1].uri.endswith("0004.ts")
 
 
 class Vanishing(FakeBucket):
@@ -303,7 +303,7 @@ def test_a_gap_that_vanishes_is_to_be_tried_again() -> None:
     world = World()
     session = world.claim(A)
     world.report(session, A, [uploaded(i, SLOTS[:2] if i == 2 else SLOTS) for i in range(5)])
-    world.clock.advance(6)
+    world.clock.advance(12)  # its encoder is silent by then
     world.media.__class__ = Vanishing
     with pytest.raises(Unavailable, match="is gone"):
         world.wake()
@@ -401,3 +401,59 @@ class Crowded(FakeBucket):
             self.refused = True
             raise TooManyWrites(new.name)
         return super().write(new, if_generation=if_generation)
+
+
+def test_an_outage_takes_nothing_from_an_encoder_that_lives() -> None:
+    """Nothing at all could be written for a minute: what is late comes when its encoder can write again."""
+    world = World()
+    session = world.claim(A)
+    world.report_later(session, A, [*map(uploaded, range(3)), uploaded(4)])
+    world.wake()
+    world.clock.advance(60)
+    world.report(session, A, [*map(uploaded, range(3)), uploaded(4), uploaded(34)])
+    world.wake()
+    world.report_later(session, A, [uploaded(index) for index in range(36)])
+    world.wake()
+    assert not any(segment.gap for segment in playlist(world).segments)
+    assert playlist(world).segments[-1].uri.endswith("35.ts")
+
+
+def test_a_clock_that_is_ahead_takes_nothing_from_an_encoder_that_lives() -> None:
+    world = World()
+    session = world.claim(A)
+    world.report_later(session, A, [*map(uploaded, range(3)), uploaded(3, SLOTS[1:]), uploaded(4)])
+    world.clock.advance(7)
+    world.wake()
+    assert playlist(world).segments[-1].uri.endswith("02.ts")
+
+
+def test_what_no_timeline_reaches_any_more_is_not_given_up_piece_by_piece() -> None:
+    """P8: an outage of fifty minutes costs no more than one of two."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(index) for index in range(5)])
+    world.wake()
+    recent = range(1500 - TIMELINE_SEGMENTS, 1500)
+    for count in range(4, TIMELINE_SEGMENTS + 1, 4):
+        world.report_later(session, A, [uploaded(index) for index in recent[:count]])
+        world.wake()
+    assert playlist(world).segments[-1].uri.endswith("1499.ts")
+    assert len(world.media.objects) < 3 * 4 * TIMELINE_SEGMENTS
+    playlist_history.check(world.media)
+
+
+def test_what_is_not_ours_in_the_bucket_stops_nothing() -> None:
+    """P9: somebody made folders in the console, left a note, and wrote something that is no timeline."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, [uploaded(index) for index in range(3)])
+    folders = ("streams/", f"streams/{STREAM}/note.txt", f"sessions/{STREAM}/", f"seals/{STREAM}/")
+    timelines = (timeline_name(STREAM, session, B), timelines_prefix(STREAM, session))
+    for name in (*folders, *timelines):
+        odd = NewObject(name=name, content=b"?", content_type="text/plain", cache_control="no-store")
+        world.ingest.write(odd, if_generation=ABSENT)
+    world.reaper.reap()
+    world.documents._documents.clear()
+    world.reaper.reap()
+    assert playlist(world).segments[-1].uri.endswith("02.ts")
+    assert world.claim_at_once(B) == session + 1

@@ -2,11 +2,12 @@ import logging
 
 import pytest
 
+from bucketcast.errors import Unavailable
 from bucketcast.handlers.reap import SETTLING
 from bucketcast.stream.lifecycle import StreamState
-from bucketcast.stream.object_names import timeline_name
 from bucketcast.stream.stream_request import StreamRequest
-from stream_world import FIRST, SLOTS, STREAM, A, B, World, uploaded
+from fakes import FakeBucket
+from stream_world import SLOTS, STREAM, A, B, World, uploaded
 
 
 def on_air() -> World:
@@ -60,16 +61,20 @@ def test_an_ended_stream_with_a_claim_is_looked_after() -> None:
     assert world.document.state is StreamState.LIVE
 
 
+class Broken(FakeBucket):
+    """A bucket that does not answer for one stream."""
+
+    def names(self, prefix: str) -> list[str]:
+        if prefix.startswith(f"timelines/{STREAM}"):
+            raise Unavailable(prefix)
+        return super().names(prefix)
+
+
 def test_one_streams_trouble_does_not_keep_the_others_from_being_reaped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = on_air()
-    name = timeline_name(STREAM, FIRST, A)
-    new, facts = world.ingest.objects[name]
-    world.ingest.objects[name] = (
-        type(new)(**{**{f: getattr(new, f) for f in new.__dataclass_fields__}, "content": b"broken"}),
-        facts,
-    )
+    world.ingest.__class__ = Broken
     world.streams.create(StreamRequest(id="zebra"))
     with caplog.at_level(logging.ERROR):
         world.reaper.reap()

@@ -3,15 +3,26 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from bucketcast.errors import IllegalTransition
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.records import decode_record
-from bucketcast.stream.identifiers import EncoderId, SegmentIndex
+from bucketcast.stream.document import StreamDocument, WindowSegment, decided_rungs
+from bucketcast.stream.identifiers import EncoderId, SegmentIndex, SessionNumber
 from bucketcast.stream.lifecycle import StreamState
 from bucketcast.stream.object_names import seal_name, segment_name, session_record_name
-from bucketcast.stream.publication import is_complete
+from bucketcast.stream.publication import (
+    advance,
+    end_broadcast,
+    holes,
+    is_complete,
+    is_followed,
+    next_unannounced,
+    undecided,
+)
 from bucketcast.stream.seal import Seal
+from bucketcast.stream.timeline import JoinedTimeline, TimelineSegment
 from fakes import EPOCH
 from stream_world import FIRST, SLOTS, STREAM, A, B, World, uploaded
 
@@ -452,3 +463,157 @@ def test_the_document_forgets_what_nobody_lists() -> None:
         sizes.append((len(world.document.sessions), len(world.document.window), len(world.document.objects)))
     assert max(sizes) == max(sizes[:6])
     assert sizes[-1] == (2, 6, 5)
+
+
+def joined(*segments: TimelineSegment) -> JoinedTimeline:
+    return JoinedTimeline(media_at=EPOCH, segments={segment.index: segment for segment in segments})
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ((0, 1, 2), ()),
+        ((4,), (3,)),
+        ((1, 4, 6), (3, 5)),
+        ((70, 140), (*range(6, 70), *range(71, 140))),
+        ((2, 200), tuple(range(136, 200))),  # no more than a timeline behind what is named and not published
+    ],
+)
+def test_what_no_timeline_names_is_asked_for_by_name(named: tuple[int, ...], asked: tuple[int, ...]) -> None:
+    assert holes(on_air(3).document, FIRST, joined(*map(uploaded, named))) == asked
+
+
+def test_behind_a_timeline_is_looked_only_where_its_encoder_may_be_gone() -> None:
+    """It fell silent, or another session follows; behind a seal nothing is looked for."""
+    world = on_air(3)
+    alone, timeline = world.document, joined(*THREE)
+    talking, silent = EPOCH + timedelta(seconds=SILENCE - 0.1), EPOCH + timedelta(seconds=SILENCE)
+    assert next_unannounced(alone, FIRST, timeline, now=talking) is None
+    assert next_unannounced(alone, FIRST, timeline, now=silent) == 3
+    assert next_unannounced(alone, FIRST, replace(timeline, segments={}), now=silent) == 3
+    assert next_unannounced(alone, FIRST, joined(*THREE, uploaded(7)), now=silent) == 8
+    world.claim_at_once(B)
+    assert next_unannounced(world.document, FIRST, timeline, now=talking) == 3
+    assert next_unannounced(sealing(world.document), FIRST, timeline, now=silent) is None
+
+
+def sealing(document: StreamDocument) -> StreamDocument:
+    """*document* with the seal of its first session decided, and not written yet."""
+    first = document.sessions[0]
+    seal = Seal(
+        stream=STREAM,
+        session=first.session,
+        broadcast=first.broadcast,
+        last_index=2,
+        next_media_sequence=document.next_media_sequence,
+        next_discontinuity_sequence=document.next_discontinuity_sequence,
+    )
+    return replace(document, sessions=(replace(first, seal=seal), *document.sessions[1:]))
+
+
+def between_others(*segments: TimelineSegment) -> StreamDocument:
+    """A document with *segments* of session 2 in its window, and segments 0 and 3 of sessions 1 and 3."""
+    document = on_air(3).document
+    (session,) = document.sessions
+
+    def shown(number: int, segment: TimelineSegment) -> WindowSegment:
+        return replace(
+            document.window[0],
+            session=SessionNumber(number),
+            index=segment.index,
+            rungs=decided_rungs(segment),
+        )
+
+    others = [uploaded(0, SLOTS[:1]), uploaded(3)]
+    return replace(
+        document,
+        sessions=tuple(replace(session, session=SessionNumber(number)) for number in (1, 2, 3)),
+        window=(
+            *(shown(1, segment) for segment in others),
+            *(shown(2, segment) for segment in segments),
+            *(shown(3, segment) for segment in others),
+        ),
+    )
+
+
+def test_undecided_is_what_neither_the_window_nor_a_timeline_decides() -> None:
+    document = between_others(uploaded(6, SLOTS[:1]), uploaded(7, SLOTS[:1]))
+    timeline = joined(uploaded(9, SLOTS[:1]), uploaded(8), uploaded(7, SLOTS[1:]))
+    assert undecided(document, SessionNumber(2), timeline) == (6, 9)
+
+
+def test_a_broadcast_is_complete_when_it_is_over_and_all_its_sessions_are_sealed() -> None:
+    world = on_air(3)
+    world.clock.advance(4)
+    world.report(world.claim_at_once(B), B, [uploaded(0)])
+    world.clock.advance(4)
+    document = world.wake()
+    assert document.sessions[0].sealed
+    assert not is_complete(document)
+    assert not is_complete(end_broadcast(document, now=world.clock.now()))
+    world.streams.end(STREAM)
+    document = world.wake()
+    assert is_complete(document)
+    assert not is_followed(document)
+    world.claim_at_once(C)
+    assert is_followed(world.document)
+
+
+def test_nothing_takes_the_place_of_a_broadcast_before_its_endlist_is_written() -> None:
+    world = on_air(3)
+    world.clock.advance(4)
+    world.streams.end(STREAM)
+    before = world.wake()
+    world.report(world.claim_at_once(B), B, THREE)
+    for is_written in (False, True):
+        evidence = world.publisher._reader.evidence(
+            world.document, is_written=is_written, now=world.clock.now()
+        )
+        document = advance(world.document, evidence, now=world.clock.now())
+        assert (document.window == before.window) is not is_written
+
+
+@pytest.mark.parametrize(("start", "last"), [(9.0, 4), (8.999, 3)])
+def test_a_session_shows_a_second_beyond_the_start_of_the_next_and_no_more(start: float, last: int) -> None:
+    """RFC 8216bis, 6.2.1."""
+    world = World()
+    first = world.claim(A, start=EPOCH)
+    world.report(first, A, THREE)
+    world.release(first)
+    world.claim(B, start=EPOCH + timedelta(seconds=start))
+    world.report_later(first, A, [uploaded(index) for index in range(9)])
+    world.wake()
+    assert listed(world)[-1] == (1, last, False)
+
+
+def test_a_seal_behind_a_hole_keeps_what_was_listed() -> None:
+    """P2: only what no timeline reaches back to begins anew."""
+    world = on_air(3)
+    world.report_later(FIRST, A, [*THREE, uploaded(4)])
+    world.claim_at_once(B)
+    world.clock.advance(4)
+    world.wake()
+    assert listed(world) == [(1, index, index == 3) for index in range(5)]
+
+
+def test_a_seal_gives_up_no_more_than_a_timeline_holds() -> None:
+    """However far behind what was published an encoder has gone on."""
+    world = on_air(3)
+    end = 1000
+    world.report_later(FIRST, A, [uploaded(index) for index in range(end - 10, end)])
+    world.claim_at_once(B)
+    world.clock.advance(4)
+    world.wake()
+    names = [segment_name(STREAM, SLOTS[0], FIRST, SegmentIndex(index)) for index in range(end - 64, end - 10)]
+    assert [name for name, how in world.decided().items() if how == "gap" and SLOTS[0] in name] == names
+
+
+def test_a_session_lists_its_own_rungs_only() -> None:
+    """What a later session has of the same index is not its own."""
+    world = World()
+    world.report(world.claim(A, SLOTS[:1]), A, [uploaded(0, SLOTS[:1])], ended=True)
+    world.wake()
+    world.clock.advance(5)
+    world.report(world.claim(B), B, [uploaded(0)])
+    world.wake()
+    assert [set(segment.rungs) for segment in world.document.window] == [{SLOTS[0]}, set(SLOTS)]
