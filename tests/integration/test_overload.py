@@ -19,7 +19,7 @@ from tools.pace import in_real_time, slowed
 
 LADDER = StreamId("ladder")
 RUNGS = (RungName("180p"), RungName("160p"), RungName("144p"))
-CLIP = Clip(width=320, height=180, duration=timedelta(seconds=5.5), video_bitrate=300_000)
+CLIP = Clip(width=320, height=180, duration=timedelta(seconds=9), video_bitrate=300_000)
 
 
 async def test_a_broadcast_with_too_many_rungs_goes_on_with_fewer_and_says_so(

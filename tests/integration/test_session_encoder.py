@@ -866,7 +866,7 @@ def frame_numbers(sessions: Sequence[Encoded], rung: RungName) -> list[int | Non
 
 @pytest.mark.usefixtures("soon_overloaded")
 async def test_an_encoder_that_is_too_slow_for_three_rungs_goes_on_with_two_and_no_frame_is_lost() -> None:
-    clip = replace(CLIP, width=640, height=360)
+    clip = replace(CLIP, width=640, height=360, duration=timedelta(seconds=9))
     sessions = await encode_in_real_time(read_feed(make_clip(clip)), THREE, keeps_up_with=2)
     first, second = sessions
     assert isinstance(first.over, EncoderOverloaded)
@@ -886,7 +886,7 @@ async def test_an_encoder_that_is_too_slow_for_three_rungs_goes_on_with_two_and_
 @pytest.mark.usefixtures("soon_overloaded")
 async def test_beside_a_copied_rung_the_largest_that_is_encoded_is_shed_and_the_copy_goes_on() -> None:
     """Nothing is observed anew: the source is what it was."""
-    clip = copied_clip(1, seconds=6)
+    clip = copied_clip(1, seconds=11)
     configuration = msgspec.structs.replace(COPYING, segment_duration=timedelta(seconds=1))
     sessions = await encode_in_real_time(
         read_feed(make_clip(clip)),
