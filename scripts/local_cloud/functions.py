@@ -94,7 +94,7 @@ def _with_ending_input(app: WSGIApp) -> WSGIApp:
     """
 
     def called(environ: Environ, start_response: StartResponse) -> IterableChunks:
-        environ["wsgi.input_terminated"] = True  # type: ignore[typeddict-unknown-key]  # Werkzeug's own
-        return app(environ, start_response)
+        ending = {**environ, "wsgi.input_terminated": True}
+        return app(cast("Environ", ending), start_response)
 
     return called

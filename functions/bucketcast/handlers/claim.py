@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from msgspec.structs import replace
@@ -12,11 +12,12 @@ from bucketcast.handlers.creation import create_once
 from bucketcast.handlers.evidence import announced_timeline
 from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, StreamDocuments, Version
 from bucketcast.records import decode_record, record_object
-from bucketcast.stream.claim import ClaimRequest, Lease, Renewal, Renewed, adopt, claim, holding
+from bucketcast.stream.claim import ClaimRequest, Lease, Renewal, Renewed, claim, holding
 from bucketcast.stream.document import SessionState, StreamDocument
 from bucketcast.stream.identifiers import EncoderId, Revision
 from bucketcast.stream.object_names import session_record_name
 from bucketcast.stream.session_record import SessionRecord
+from bucketcast.stream.timeline import NOTHING_REPORTED, JoinedTimeline
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +46,10 @@ class Claims:
                 raise NotFound(f"there is no stream '{request.stream}'")
             now = self.clock.now()
             lease = self.documents.lease(request.stream)
-            document = adopt(stored.document, another) if another else stored.document
-            claimed = claim(document, request, lease=lease, media_until=self._media_until(document), now=now)
+            records = {another.session: another} if another else {}
+            document = stored.document.with_records(records)
+            reported = self._newest_timeline(document)
+            claimed = claim(document, request, lease=lease, reported=reported, now=now)
             session = _session_of(claimed, request.encoder)
             if claimed != stored.document and not self._replace(claimed, stored.version):
                 continue
@@ -85,17 +88,10 @@ class Claims:
             )
         return Renewed(holds=holds)
 
-    def _media_until(self, document: StreamDocument) -> datetime | None:
-        """The date of the last media that the sessions of *document* have, published or not."""
-        newest = document.sessions[-1:]
-        timelines = [(s, announced_timeline(self.ingest, document.stream, s.session)) for s in newest]
-        reported = [
-            session.start + segment.start + segment.duration
-            for session, timeline in timelines
-            for segment in timeline.segments.values()
-        ]
-        published = [segment.date + segment.duration for segment in document.window]
-        return max([*reported, *published], default=None)
+    def _newest_timeline(self, document: StreamDocument) -> JoinedTimeline:
+        if not document.sessions:
+            return NOTHING_REPORTED
+        return announced_timeline(self.ingest, document.stream, document.sessions[-1].session)
 
     def _replace(self, document: StreamDocument, version: Version) -> bool:
         """Store *document* under its next revision; say whether nobody else was first."""

@@ -16,7 +16,8 @@ from bucketcast.stream.identifiers import (
     parse_encoder_id,
     parse_stream_id,
 )
-from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
+from bucketcast.stream.session_record import EncodedRung, FrameRate
+from bucketcast.stream.timeline import NOTHING_REPORTED, JoinedTimeline
 
 # A holder that received media within this time is there; one that did not lost its broadcaster, and the
 # newcomer takes over (a half-open TCP connection must not lock a broadcaster out).
@@ -79,14 +80,14 @@ def claim(
     request: ClaimRequest,
     *,
     lease: Lease | None,
-    media_until: datetime | None = None,
+    reported: JoinedTimeline = NOTHING_REPORTED,
     now: datetime,
 ) -> StreamDocument:
     """Return *document* with a session for *request*, or raise Refused while another encoder is on air.
 
     Claiming again as the same encoder changes nothing: its session is there already. The session starts no
-    earlier than *media_until*, where the media of those before it ends: their encoders may have had other
-    clocks, or been faster than real time.
+    earlier than where the media before it ends, which *reported*, the newest session's timeline, may know
+    better than *document*: its encoder may have had another clock, or been faster than real time.
     """
     if any(session.encoder == request.encoder for session in document.sessions):
         return document
@@ -105,7 +106,7 @@ def claim(
         broadcast=document.broadcast,
         encoder=request.encoder,
         claimed=now,
-        start=max(request.start, media_until or request.start),
+        start=max(request.start, _media_until(document, reported) or request.start),
         frame_rate=request.frame_rate,
         rungs=request.rungs,
     )
@@ -116,16 +117,15 @@ def claim(
     )
 
 
-def adopt(document: StreamDocument, record: SessionRecord) -> StreamDocument:
-    """Return *document* with the session of *record* as the bucket has it, whoever was to have that number.
-
-    A document that was rebuilt may not know of a claim that was under way, and give its number away again.
-    """
-    sessions = tuple(
-        session.recorded_as(record) if session.session == record.session else session
-        for session in document.sessions
-    )
-    return replace(document, sessions=sessions)
+def _media_until(document: StreamDocument, reported: JoinedTimeline) -> datetime | None:
+    """Where the media of *document* ends, published or only *reported* by its newest session."""
+    ends = [segment.date + segment.duration for segment in document.window]
+    ends += [
+        session.start + segment.start + segment.duration
+        for session in document.sessions[-1:]
+        for segment in reported.segments.values()
+    ]
+    return max(ends, default=None)
 
 
 def _is_held(document: StreamDocument, lease: Lease | None, now: datetime) -> bool:

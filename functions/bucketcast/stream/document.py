@@ -1,5 +1,6 @@
 """The stream document: the line of history, kept in Firestore; playlists are rendered from it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -124,6 +125,19 @@ class StreamDocument(Struct, frozen=True, kw_only=True):
     sessions: tuple[SessionState, ...] = ()  # oldest first
     window: tuple[WindowSegment, ...] = ()  # dense, oldest first
     objects: dict[str, WrittenObject] = {}
+
+    def with_records(self, records: Mapping[SessionNumber, SessionRecord]) -> "StreamDocument":
+        """Return this document with the sessions that are not recorded as *records* have them.
+
+        A document that was rebuilt may not know of a claim that was under way, and give its number away again.
+        """
+        sessions = tuple(
+            session
+            if session.recorded or session.session not in records
+            else session.recorded_as(records[session.session])
+            for session in self.sessions
+        )
+        return replace(self, sessions=sessions)
 
     @property
     def broadcast(self) -> BroadcastNumber:

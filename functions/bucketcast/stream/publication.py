@@ -33,6 +33,7 @@ from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.timeline import (
     LONGEST_USUAL_PAUSE,
+    NOTHING_REPORTED,
     TIMELINE_SEGMENTS,
     JoinedTimeline,
     TimelineSegment,
@@ -71,7 +72,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     def timeline(self, session: SessionNumber) -> JoinedTimeline:
         """The join of all timelines of *session*."""
-        return self.timelines.get(session, JoinedTimeline(segments={}))
+        return self.timelines.get(session, NOTHING_REPORTED)
 
 
 def advance(document: StreamDocument, evidence: Evidence, *, now: datetime) -> StreamDocument:
@@ -82,7 +83,7 @@ def advance(document: StreamDocument, evidence: Evidence, *, now: datetime) -> S
     is left in the window until its ENDLIST is written, and only then does the next one take its place.
     """
     has_ended = is_complete(document) and evidence.is_written
-    document = _confirm_records(document, evidence)
+    document = document.with_records(evidence.records)
     document = _publish_sessions(document, evidence, now, has_ended=has_ended)
     document = _follow_life(document, evidence, now)
     document = _publish_sessions(document, evidence, now, has_ended=has_ended)  # an end seals at once
@@ -99,8 +100,7 @@ def end_broadcast(document: StreamDocument, *, now: datetime) -> StreamDocument:
         state = advance_state(state, StreamEvent.MEDIA_PUBLISHED)  # too short to begin, yet it has segments
     state = advance_state(state, StreamEvent.BROADCAST_ENDED)
     sessions = tuple(
-        session if session.sealed or session.seal else replace(session, drain_until=now)
-        for session in document.sessions
+        session if session.seal else replace(session, drain_until=now) for session in document.sessions
     )
     return replace(
         document,
@@ -175,7 +175,7 @@ class Overtaken(Struct, frozen=True, kw_only=True):
 
 def overtaken(document: StreamDocument, evidence: Evidence, *, now: datetime) -> tuple[Overtaken, ...]:
     """What would hold up the playlists of *document*: to be given up if it has been so for too long."""
-    document = _confirm_records(document, evidence)
+    document = document.with_records(evidence.records)
     return tuple(
         found
         for session in document.sessions
@@ -284,16 +284,6 @@ def _session(document: StreamDocument, number: SessionNumber) -> SessionState:
 
 def _with_session(document: StreamDocument, changed: SessionState) -> StreamDocument:
     sessions = tuple(changed if s.session == changed.session else s for s in document.sessions)
-    return replace(document, sessions=sessions)
-
-
-def _confirm_records(document: StreamDocument, evidence: Evidence) -> StreamDocument:
-    sessions = tuple(
-        session
-        if session.recorded or session.session not in evidence.records
-        else session.recorded_as(evidence.records[session.session])
-        for session in document.sessions
-    )
     return replace(document, sessions=sessions)
 
 
@@ -538,14 +528,17 @@ def _heard_at(document: StreamDocument, evidence: Evidence) -> datetime:
 def _shown_timeline(document: StreamDocument, evidence: Evidence) -> JoinedTimeline:
     """The timeline of the newest session with published segments; a sealed one has nothing to say any more."""
     session = _session(document, document.window[-1].session)
-    return JoinedTimeline(segments={}) if session.sealed else evidence.timeline(session.session)
+    return NOTHING_REPORTED if session.sealed else evidence.timeline(session.session)
+
+
+def reconnect_until(document: StreamDocument) -> datetime:
+    """When the reconnect window of *document*, whose broadcast is interrupted, runs out."""
+    return max(document.since, document.sessions[-1].claimed) + document.configuration.reconnect_window
 
 
 def _window_is_over(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:
     """Whether the reconnect window ran out, and nobody is about to go on."""
-    opened = max(document.since, document.sessions[-1].claimed)
-    over = now >= opened + document.configuration.reconnect_window
-    return over and not _is_newcomer_expected(document, evidence, now)
+    return now >= reconnect_until(document) and not _is_newcomer_expected(document, evidence, now)
 
 
 def _is_newcomer_expected(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:

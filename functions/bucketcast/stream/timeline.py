@@ -71,6 +71,9 @@ class JoinedTimeline(Struct, frozen=True, kw_only=True):
         return replace(self, segments=_join_all((*self.segments.values(), *segments)))
 
 
+NOTHING_REPORTED = JoinedTimeline(segments={})
+
+
 def join(timelines: Iterable[Timeline]) -> JoinedTimeline:
     """Join *timelines* of one session: commutative, associative and idempotent.
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from bucketcast.stream.document import ListedAs, StreamDocument, WindowSegment
 from bucketcast.stream.identifiers import RungName
 from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.publication import reconnect_until
 from bucketcast.stream.window import SlotRungs, listed_segments, slot_rungs, target_duration
 
 # RFC 8216bis, 6.2.2: a live playlist's next version is available no later than one and a half target durations
@@ -75,16 +76,8 @@ def health(
         renditions=renditions,
         drift_seconds=max(_duration(segments) for segments in missing.values()).total_seconds(),
         drift_since=min((r.behind_since for r in renditions if r.behind_since), default=None),
-        reconnect_until=reconnect_until(document),
+        reconnect_until=reconnect_until(document) if document.state is StreamState.INTERRUPTED else None,
     )
-
-
-def reconnect_until(document: StreamDocument) -> datetime | None:
-    """When the broadcast of *document* ends unless its broadcaster returns; None unless it is interrupted."""
-    if document.state is not StreamState.INTERRUPTED:
-        return None
-    claims = [session.claimed for session in document.sessions]
-    return max((document.since, *claims)) + document.configuration.reconnect_window
 
 
 def _missing(

@@ -193,9 +193,11 @@ def test_endlist_lands_through_a_storm_of_429(refusals: int) -> None:
     world.wake()
     world.media.__class__ = Refusing
     world.clock.advance(2)
-    world.media.refusals = refusals  # type: ignore[attr-defined]
+    assert isinstance(world.media, Refusing)
+    world.media.refusals = refusals
     world.streams.end(STREAM)
     world.wake()
+    assert world.media.refusals == 0
     assert all(playlist(world, slot).ended for slot in SLOTS)
     playlist_history.check(world.media)
 

@@ -24,12 +24,13 @@ def test_only_a_stream_that_is_published_costs_reads_one_for_each_playlist() -> 
     world.report(world.claim(A), A, [uploaded(index) for index in range(3)])
     world.wake()
     world.media.__class__ = Counted
-    world.media.asked = []  # type: ignore[attr-defined]
+    assert isinstance(world.media, Counted)
+    world.media.asked = []
     idle, live = [view.health for view in reversed(world.streams.all())]
     assert idle == StreamHealth()
     assert live is not None
     assert [each.name for each in live.renditions] == list(SLOTS)
-    assert world.media.asked == [f"{STREAM}/{slot}/playlist.m3u8" for slot in SLOTS]  # type: ignore[attr-defined]
+    assert world.media.asked == [f"{STREAM}/{slot}/playlist.m3u8" for slot in SLOTS]
 
 
 def test_nothing_to_watch_is_no_trouble() -> None:

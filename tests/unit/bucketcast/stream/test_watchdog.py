@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.stream import watchdog
 from bucketcast.stream.object_names import media_playlist_name
-from bucketcast.stream.watchdog import PlaylistFacts, RenditionHealth, StreamHealth, reconnect_until
+from bucketcast.stream.publication import reconnect_until
+from bucketcast.stream.watchdog import PlaylistFacts, RenditionHealth, StreamHealth
 from fakes import EPOCH
 from strategies import History, histories
 from stream_world import FIRST, SEGMENT, SLOTS, STREAM, A, B, World, uploaded
