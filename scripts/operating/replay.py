@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from bucketcast.errors import BucketcastError
-from bucketcast.handlers.publish import REVISION_KEY
 from bucketcast.stream.identifiers import parse_stream_id
 from bucketcast.stream.object_names import media_playlist_name
+from bucketcast.stream.published_objects import REVISION_KEY
 from local_cloud.storage.database import Database
 from local_cloud.storage.journal import Journal
 from operating.explanation import Explanation, Listed, Session, Unlisted, explain

@@ -35,12 +35,16 @@ from bucketcast.stream.publication import (
     overtaken,
     pending_seals,
 )
-from bucketcast.stream.published_objects import PublishedObject, digest, published_objects
+from bucketcast.stream.published_objects import (
+    REVISION_KEY,
+    PublishedObject,
+    digest,
+    published_objects,
+    revision_of,
+)
 from bucketcast.stream.timeline import TimelineSegment
 
 _log = logging.getLogger(__name__)
-
-REVISION_KEY: Final = "revision"
 
 # Some hundred streams of an instance; an object that was forgotten costs one read.
 SEEN_OBJECTS: Final = 1024
@@ -177,7 +181,7 @@ class Publisher:
     def _is_written(self, document: StreamDocument) -> bool:
         """Whether the published objects are as new as *document* wants them."""
         return all(
-            (there := self.seen.get(name) or self.media.facts(name)) and _revision_of(there) >= wanted.revision
+            (there := self.seen.get(name) or self.media.facts(name)) and revision_of(there) >= wanted.revision
             for name, wanted in document.objects.items()
         )
 
@@ -215,7 +219,7 @@ class Publisher:
     def _write_object(self, document: StreamDocument, new: PublishedObject) -> timedelta | None:
         revision = document.objects[new.name].revision
         there = self.seen.get(new.name) or self.media.facts(new.name)
-        if there is not None and _revision_of(there) >= revision:
+        if there is not None and revision_of(there) >= revision:
             self.seen.put(there)
             return None
         if there is not None and (age := self.clock.now() - there.updated) < WRITE_INTERVAL:
@@ -253,9 +257,3 @@ def stamp(document: StreamDocument, advanced: StreamDocument) -> StreamDocument:
             objects[new.name] = WrittenObject(revision=revision, digest=digest(new.content))
     stamped = replace(advanced, objects=objects)
     return document if stamped == document else replace(stamped, revision=revision)
-
-
-def _revision_of(facts: ObjectFacts) -> int:
-    """The revision in a published object's metadata; an object without one is older than all."""
-    text = facts.metadata.get(REVISION_KEY, "")
-    return int(text) if text.isdecimal() else -1

@@ -24,6 +24,7 @@ from bucketcast.stream.object_names import (
     session_record_name,
     session_records_prefix,
 )
+from bucketcast.stream.published_objects import published_names, revision_of
 from bucketcast.stream.remains import RecordedSession, Remains, rebuild
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import SessionRecord
@@ -86,7 +87,13 @@ class RebuiltDocuments:
             sessions=(*self._shown(record, sealed), *filter(None, open_sessions)),
             newest_seal=self.reader.seal(stream, sealed[-1]) if sealed else None,
             next_session=SessionNumber(max([0, *recorded, *sealed]) + 1),
+            newest_revision=self._newest_revision(record),
         )
+
+    def _newest_revision(self, record: StreamRecord) -> int:
+        names = published_names(record.stream, (slot.name for slot in record.configuration.rungs))
+        facts = self.reader.executor.map(self.reader.media.facts, names)
+        return max((revision_of(there) for there in facts if there), default=-1)
 
     def _session(self, stream: StreamId, number: SessionNumber) -> RecordedSession | None:
         facts = self.reader.ingest.facts(session_record_name(stream, number))

@@ -5,7 +5,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 
-from bucketcast.handlers.publish import REVISION_KEY
 from bucketcast.handlers.reap import is_settled
 from bucketcast.objects import ObjectFacts
 from bucketcast.ports import Bucket, Clock
@@ -13,6 +12,7 @@ from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import RungName
 from bucketcast.stream.object_names import media_playlist_name
 from bucketcast.stream.publication import has_begun
+from bucketcast.stream.published_objects import revision_of
 from bucketcast.stream.watchdog import PlaylistFacts, StreamHealth, health
 
 
@@ -59,4 +59,4 @@ def _playlists(
 
 def _is_newest(document: StreamDocument, there: ObjectFacts) -> bool:
     wanted = document.objects.get(there.name)
-    return wanted is not None and there.metadata.get(REVISION_KEY) == str(wanted.revision)
+    return wanted is not None and revision_of(there) == wanted.revision

@@ -405,10 +405,12 @@ def _seal(document: StreamDocument, number: SessionNumber, evidence: Evidence, n
     if seal is None or not _all_found(document, seal, evidence):
         return document
     document = _fill(document, seal, evidence)
+    # A document that was rebuilt may have listed more than the lost one had at its seal.
+    listed = _decide_seal(document, session)
     document = replace(
         document,
-        next_media_sequence=seal.next_media_sequence,
-        next_discontinuity_sequence=seal.next_discontinuity_sequence,
+        next_media_sequence=max(seal.next_media_sequence, listed.next_media_sequence),
+        next_discontinuity_sequence=max(seal.next_discontinuity_sequence, listed.next_discontinuity_sequence),
     )
     return _with_session(document, replace(session, seal=seal, sealed=True))
 

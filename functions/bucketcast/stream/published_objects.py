@@ -1,7 +1,7 @@
 """Published objects: what viewers read, rendered from a stream's document."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -18,6 +18,7 @@ from bucketcast.hls import (
     VariantStream,
     render,
 )
+from bucketcast.objects import ObjectFacts
 from bucketcast.records import JSON
 from bucketcast.stream.bandwidth import declared_bandwidth
 from bucketcast.stream.configuration import RungConfiguration
@@ -37,6 +38,8 @@ PLAYLIST: Final = "application/vnd.apple.mpegurl"
 # A playlist is asked for again every segment; a shared cache may answer for one second, and nobody may serve a
 # stale one (Cloud CDN serves stale only what lacks must-revalidate).
 LIVE: Final = "public, max-age=1, s-maxage=1, must-revalidate"
+# Its metadata say at which of the document's revisions a published object was rendered.
+REVISION_KEY: Final = "revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,18 @@ class PublicState(Struct, frozen=True, kw_only=True):
     state: StreamState
     broadcast: int  # the one on air, else the last one; 0 before the first
     since: datetime
+
+
+def published_names(stream: StreamId, slots: Iterable[RungName]) -> tuple[str, ...]:
+    """The names of all that a stream with these *slots* ever publishes."""
+    playlists = (media_playlist_name(stream, slot) for slot in slots)
+    return (*playlists, multivariant_playlist_name(stream), state_name(stream))
+
+
+def revision_of(facts: ObjectFacts) -> int:
+    """The revision of a published object with *facts*; one without it is older than all."""
+    text = facts.metadata.get(REVISION_KEY, "")
+    return int(text) if text.isdecimal() else -1
 
 
 def published_objects(document: StreamDocument) -> tuple[tuple[PublishedObject, ...], ...]:

@@ -35,12 +35,16 @@ class RecordedSession(Struct, frozen=True, kw_only=True):
 
 
 class Remains(Struct, frozen=True, kw_only=True):
-    """What there is of a stream: its record, its sessions that matter (oldest first), and its newest seal."""
+    """What there is of a stream: its record, its sessions that matter (oldest first), and its newest seal.
+
+    *newest_revision* is the greatest that a published object has, or -1.
+    """
 
     record: StreamRecord
     sessions: Sequence[RecordedSession]
     newest_seal: Seal | None
     next_session: SessionNumber
+    newest_revision: int
 
 
 def rebuild(remains: Remains, *, now: datetime) -> StreamDocument:
@@ -53,9 +57,9 @@ def rebuild(remains: Remains, *, now: datetime) -> StreamDocument:
     ended = _ended_broadcasts(remains)
     return replace(
         document,
-        # Behind every revision that was ever written, also to objects that are gone: none changes every
-        # millisecond.
-        revision=Revision(int(now.timestamp() * 1000)),
+        # Behind every revision that was ever written: of the objects that are there by looking, of those that
+        # are gone by the clock, since none changes every millisecond.
+        revision=Revision(max(int(now.timestamp() * 1000), remains.newest_revision + 1)),
         state=StreamState.ENDED if ended else StreamState.IDLE,
         since=now,
         ended_broadcasts=ended,

@@ -23,6 +23,7 @@ from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, StreamId
 from bucketcast.stream.media_object import gap_object
 from bucketcast.stream.publication import Evidence, advance, pending_seals
+from bucketcast.stream.published_objects import REVISION_KEY
 from bucketcast.stream.timeline import RungSegment
 from fakes import EPOCH
 from model_world import (
@@ -136,7 +137,7 @@ def replacing_afresh(documents: StreamDocuments) -> Any:
 def test_a_playlist_that_is_written_without_precondition_is_found() -> None:
     def alter(bucket: Bucket) -> Mapping[str, Callable[..., Any]]:
         def write(new: NewObject, *, if_generation: Generation) -> ObjectFacts:
-            there = bucket.facts(new.name) if publish.REVISION_KEY in new.metadata else None
+            there = bucket.facts(new.name) if REVISION_KEY in new.metadata else None
             return bucket.write(new, if_generation=there.generation if there else if_generation)
 
         return {"write": write}
@@ -149,7 +150,7 @@ def test_a_revision_that_is_not_compared_is_found() -> None:
         def facts(name: str) -> ObjectFacts | None:
             there = bucket.facts(name)
             return there and replace(
-                there, metadata={k: v for k, v in there.metadata.items() if k != publish.REVISION_KEY}
+                there, metadata={k: v for k, v in there.metadata.items() if k != REVISION_KEY}
             )
 
         return {"facts": facts}

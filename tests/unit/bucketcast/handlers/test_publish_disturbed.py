@@ -8,11 +8,11 @@ import pytest
 
 import playlist_history
 from bucketcast.errors import PreconditionFailed, TooManyWrites, Unavailable
-from bucketcast.handlers.publish import REVISION_KEY
 from bucketcast.ports import Bucket, StreamDocuments
 from bucketcast.records import decode_record
 from bucketcast.stream.identifiers import EncoderId
 from bucketcast.stream.object_names import seal_name
+from bucketcast.stream.published_objects import REVISION_KEY
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.timeline import TimelineSegment
 from stream_world import FIRST, SLOTS, STREAM, A, B, World, uploaded

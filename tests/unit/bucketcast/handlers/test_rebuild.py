@@ -1,5 +1,6 @@
 """A document that is gone is made again from the buckets, and playlists with it (P3)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,19 @@ from hypothesis import strategies as st
 
 import playlist_history
 from bucketcast.errors import PreconditionFailed, Refused
+from bucketcast.handlers.creation import create_once
+from bucketcast.records import record_object
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.identifiers import SessionNumber
+from bucketcast.stream.identifiers import (
+    BroadcastNumber,
+    DiscontinuitySequenceNumber,
+    MediaSequenceNumber,
+    SessionNumber,
+)
 from bucketcast.stream.lifecycle import StreamState
 from bucketcast.stream.object_names import seal_name, session_record_name
-from fakes import EPOCH, FakeStreamDocuments
+from bucketcast.stream.seal import Seal
+from fakes import EPOCH, FakeClock, FakeStreamDocuments
 from strategies import History, histories
 from stream_world import FIRST, SLOTS, STREAM, A, B, World, claim_request, uploaded
 
@@ -95,6 +104,51 @@ def test_playlists_that_are_there_are_older_than_the_rebuilt_document() -> None:
     world.report_later(FIRST, A, [*THREE, uploaded(3)])
     world.new_publisher().publish(STREAM)
     assert world.playlist(SLOTS[0]).endswith("segment_00000001_0000000003.ts\n")
+
+
+def test_a_document_that_is_lost_twice_is_newer_each_time_whatever_the_clocks_say() -> None:
+    """The first to rebuild it had a clock that was an hour ahead."""
+    world = on_air()
+    lose(world, playlists=False)
+    ahead = FakeClock()
+    ahead.advance(3600)
+    replace(world.rebuilt, clock=ahead).read(STREAM)
+    world.report_later(FIRST, A, [*THREE, uploaded(3)])
+    world.wake()
+    lose(world, playlists=False)
+    world.report_later(FIRST, A, [*THREE, uploaded(3), uploaded(4)])
+    world.new_publisher().publish(STREAM)
+    assert world.playlist(SLOTS[0]).endswith("segment_00000001_0000000004.ts\n")
+
+
+@pytest.mark.parametrize("sealed", [0, 3], ids=["nothing", "three segments"])
+def test_a_seal_of_a_document_that_was_lost_takes_no_number_back(sealed: int) -> None:
+    """Who decided the seal writes it only after the rebuilt document has listed more of its session."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, THREE[:sealed])
+    world.wake()
+    lose(world, playlists=False)
+    world.report_later(session, A, [uploaded(index) for index in range(5)])
+    world.wake()
+    late = Seal(
+        stream=STREAM,
+        session=session,
+        broadcast=BroadcastNumber(1),
+        last_index=sealed - 1,
+        next_media_sequence=MediaSequenceNumber(sealed),
+        next_discontinuity_sequence=DiscontinuitySequenceNumber(int(sealed > 0)),
+    )
+    create_once(world.ingest, record_object(seal_name(STREAM, session), late))
+    world.clock.advance(20)
+    newcomer = world.claim_at_once(B)
+    world.clock.advance(20)
+    world.report(newcomer, B, THREE)
+    world.wake()
+    world.clock.advance(20)
+    assert (world.wake().next_media_sequence, world.document.next_discontinuity_sequence) == (5, 1)
+    assert world.document.window[-1].media_sequence == 7
+    playlist_history.check(world.media)
 
 
 def test_the_reaper_finds_what_was_lost() -> None:
