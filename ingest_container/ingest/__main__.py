@@ -20,7 +20,7 @@ from bucketcast.gcp.functions import CloudFunction
 from bucketcast.gcp.storage import CloudStorageBucket
 from bucketcast.logs import configure_logging
 from bucketcast.stream.identifiers import EncoderId
-from ingest.broadcasters import RtmpBroadcasters
+from ingest.broadcasters import Broadcasters
 from ingest.control import Control
 from ingest.encode.ffmpeg import find_ffmpeg
 from ingest.metrics import Metrics
@@ -65,7 +65,7 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics(CollectorRegistry())
-    broadcasters = RtmpBroadcasters(_surroundings(settings, metrics))
+    broadcasters = Broadcasters(_surroundings(settings, metrics))
     rtmp = RtmpServer(broadcasters)
     await rtmp.start(settings.host, settings.rtmp_port)
     web = uvicorn.Server(

@@ -19,21 +19,18 @@ from ingest.encode.overload import EncoderOverloaded
 from ingest.encode.session_encoder import EncoderFailed
 from ingest.encode.source import Opened
 from ingest.feed import CodecConfiguration, FeedItem
-from ingest.protocols.rtmp import (
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import (
     CloseReason,
     PublisherConnection,
     PublishRefused,
     PublishRequest,
-    SourceMetadata,
+    RefusalReason,
 )
 from ingest.session import Session, Surroundings
 
 _log = logging.getLogger(__name__)
 
-DENIED: Final = "NetStream.Publish.Denied"
-BAD_NAME: Final = "NetStream.Publish.BadName"
-FAILED: Final = "NetStream.Publish.Failed"
-UNPUBLISHED: Final = "NetStream.Unpublish.Success"
 TRY_AGAIN: Final = "Try again in a moment."
 # A broadcaster whose connection sent media within this time is there, here as for every other ingest.
 PRESENT_SECONDS: Final = LEASE.total_seconds()
@@ -79,9 +76,7 @@ class Broadcaster:
 
     def replace(self) -> None:
         """End the connection because its broadcaster came back over another one."""
-        self._connection.close(
-            UNPUBLISHED, "Another connection has taken over this stream.", reason=CloseReason.REPLACED
-        )
+        self._connection.close(CloseReason.REPLACED, "Another connection has taken over this stream.")
 
     async def metadata(self, metadata: SourceMetadata) -> None:
         """See PublishSession.metadata."""
@@ -98,15 +93,17 @@ class Broadcaster:
         try:
             await self._take(item)
         except InvalidInput as error:
-            raise PublishRefused("NetStream.Publish.Rejected", str(error)) from error
-        except (Refused, NotFound) as error:
-            raise PublishRefused(BAD_NAME, str(error)) from error
+            raise PublishRefused(RefusalReason.SOURCE, str(error)) from error
+        except Refused as error:
+            raise PublishRefused(RefusalReason.ON_AIR, str(error)) from error
+        except NotFound as error:
+            raise PublishRefused(RefusalReason.KEY, str(error)) from error
         except EncoderFailed as error:
             _log.exception("session could not be encoded", extra={"stream": self.stream})
-            raise PublishRefused(FAILED, "The stream cannot be encoded.") from error
+            raise PublishRefused(RefusalReason.UNAVAILABLE, "The stream cannot be encoded.") from error
         except Unavailable as error:
             _log.exception("session could not be opened", extra={"stream": self.stream})
-            raise PublishRefused(FAILED, TRY_AGAIN) from error
+            raise PublishRefused(RefusalReason.UNAVAILABLE, TRY_AGAIN) from error
         finally:
             self._is_receiving = False
             self._media_at = self._loop.time()
@@ -171,10 +168,10 @@ class Broadcaster:
         if holds == "replaced":
             self.replace()
         else:
-            self._connection.close(UNPUBLISHED, "The broadcast was ended.", reason=CloseReason.ENDED)
+            self._connection.close(CloseReason.ENDED, "The broadcast was ended.")
 
 
-class RtmpBroadcasters:
+class Broadcasters:
     """Lets in who knows a stream's key, one broadcaster a stream."""
 
     def __init__(self, surroundings: Surroundings) -> None:
@@ -187,15 +184,15 @@ class RtmpBroadcasters:
         try:
             stream = await self._authenticate(request.stream_key.secret)
         except InvalidName as error:
-            raise self._refused("key", DENIED, str(error)) from None
+            raise self._refused(RefusalReason.KEY, str(error)) from None
         except BucketcastError as error:
             _log.exception("stream key could not be checked")
-            raise self._refused("unavailable", FAILED, TRY_AGAIN) from error
+            raise self._refused(RefusalReason.UNAVAILABLE, TRY_AGAIN) from error
         there = self._present.get(stream.stream)
         if there is not None:
             if there.is_present:
                 text = "This stream is on air from another broadcaster: stop that one first."
-                raise self._refused("on air", BAD_NAME, text)
+                raise self._refused(RefusalReason.ON_AIR, text)
             there.replace()
         broadcaster = Broadcaster(stream, request.connection, self._surroundings, self._closed)
         self._present[stream.stream] = broadcaster
@@ -215,9 +212,9 @@ class RtmpBroadcasters:
             raise InvalidName("This stream key is not valid. Copy it again from where the stream was made.")
         return record
 
-    def _refused(self, reason: str, code: str, description: str) -> PublishRefused:
+    def _refused(self, reason: RefusalReason, description: str) -> PublishRefused:
         self._surroundings.metrics.refused.labels(reason).inc()
-        return PublishRefused(code, description)
+        return PublishRefused(reason, description)
 
     def _closed(self, broadcaster: Broadcaster) -> None:
         if self._present.get(broadcaster.stream) is broadcaster:

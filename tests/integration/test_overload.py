@@ -11,7 +11,7 @@ from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import RungName, StreamId
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
 from ingest.encode import find_ffmpeg, overload, session_encoder
-from ingest.protocols.rtmp import CloseReason
+from ingest.protocols.publishing import CloseReason
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip, read_frame_numbers
 from tools.ingest_world import IngestWorld

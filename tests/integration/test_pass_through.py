@@ -11,7 +11,7 @@ from bucketcast.stream.identifiers import SessionNumber, StreamId
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
 from ingest.encode import find_ffmpeg
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem
-from ingest.protocols.rtmp import CloseReason
+from ingest.protocols.publishing import CloseReason
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip, read_frame_numbers
 from tools.ingest_world import RUNG, IngestWorld

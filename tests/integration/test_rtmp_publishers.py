@@ -16,7 +16,9 @@ import imageio_ffmpeg
 import pytest
 
 from ingest.feed.frames import CodecConfiguration, EncodedFrame, Track, VideoCodec
-from ingest.protocols.rtmp import CloseReason, RtmpServer, SourceMetadata
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import CloseReason
+from ingest.protocols.rtmp import RtmpServer
 from tools.rtmp_client import publish
 from tools.rtmp_sessions import KEY, RecordingHandler, RecordingSession
 

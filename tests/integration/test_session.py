@@ -26,7 +26,7 @@ from bucketcast.gcp.storage import CloudStorageBucket
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.objects import Generation, NewObject, ObjectFacts
 from bucketcast.stream.identifiers import EncoderId
-from ingest.broadcasters import RtmpBroadcasters
+from ingest.broadcasters import Broadcasters
 from ingest.control import Control
 from ingest.encode import find_ffmpeg
 from ingest.feed import EncodedFrame, FeedItem
@@ -187,7 +187,7 @@ async def ingest(
             now=lambda: datetime.now(UTC),
             new_encoder_id=lambda: EncoderId(uuid4().hex),
         )
-        async with RtmpServer(RtmpBroadcasters(surroundings)) as server:
+        async with RtmpServer(Broadcasters(surroundings)) as server:
             await server.start("127.0.0.1", 0)
             yield Ingest(
                 cloud=cloud,

@@ -23,10 +23,11 @@ from bucketcast.stream.identifiers import EncoderId, RungName, StreamId
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
 from bucketcast.stream.timeline import Timeline
 from fakes import FakeClock, FakeFunction, FakeStreamDocuments, FaultyBucket, InlineExecutor
-from ingest.broadcasters import Broadcaster, RtmpBroadcasters
+from ingest.broadcasters import Broadcaster, Broadcasters
 from ingest.control import Control
+from ingest.feed.source_metadata import SourceMetadata
 from ingest.metrics import Metrics
-from ingest.protocols.rtmp import CloseReason, PublishRequest, SourceMetadata, StreamKey
+from ingest.protocols.publishing import CloseReason, PublishRequest, StreamKey
 from ingest.session import Surroundings
 
 STREAM: Final = StreamId("demo")
@@ -44,11 +45,11 @@ class RecordingConnection:
     """A broadcaster's connection, which notes how it is closed."""
 
     def __init__(self) -> None:
-        self.closed: list[tuple[str, CloseReason]] = []
+        self.closed: list[CloseReason] = []
 
-    def close(self, code: str, description: str, *, reason: CloseReason = CloseReason.ENDED) -> None:
+    def close(self, reason: CloseReason, description: str) -> None:
         assert description
-        self.closed.append((code, reason))
+        self.closed.append(reason)
 
 
 class IngestWorld:
@@ -97,7 +98,7 @@ class IngestWorld:
             now=self.clock.now,
             new_encoder_id=lambda: EncoderId(f"e{next(numbers)}"),
         )
-        self.broadcasters = RtmpBroadcasters(self.surroundings)
+        self.broadcasters = Broadcasters(self.surroundings)
 
     async def authorize(self, key: str | None = None) -> tuple[Broadcaster, RecordingConnection]:
         """Let a broadcaster in with *key*, or with the right one."""

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from ingest.feed.frames import EncodedFrame, FeedItem
-from ingest.protocols.rtmp import CloseReason, PublishRefused, PublishRequest, SourceMetadata
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import CloseReason, PublishRefused, PublishRequest, RefusalReason
 
 KEY = "stream-key-of-tests"
 
@@ -57,7 +58,7 @@ class RecordingHandler:
     async def authorize(self, request: PublishRequest) -> RecordingSession:
         """Open a session for a publisher who knows the key."""
         if request.stream_key.secret != KEY:
-            raise PublishRefused("NetStream.Publish.Denied", "The stream key is wrong.")
+            raise PublishRefused(RefusalReason.KEY, "The stream key is wrong.")
         self.requests.append(request)
         self.sessions.append(RecordingSession(self._on_item))
         return self.sessions[-1]

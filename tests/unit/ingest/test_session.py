@@ -18,10 +18,10 @@ from bucketcast.records import decode_record
 from bucketcast.stream.claim import Renewal
 from fakes import Fate, SlowExecutor
 from ingest import session
-from ingest.broadcasters import UNPUBLISHED, Broadcaster, RtmpBroadcasters
+from ingest.broadcasters import Broadcaster, Broadcasters
 from ingest.encode import find_ffmpeg
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, VideoCodec
-from ingest.protocols.rtmp import CloseReason, PublishRefused
+from ingest.protocols.publishing import CloseReason, PublishRefused
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip
 from tools.ingest_world import RUNG, STREAM, IngestWorld, RecordingConnection, problem
@@ -120,7 +120,7 @@ async def test_a_session_that_is_over_closes_its_connection_in_rtmp_s_words(
     broadcaster, connection = await began(world, clip)
     world.interfere = holding(holds)
     await until(lambda: connection.closed)
-    assert connection.closed == [(UNPUBLISHED, reason)]
+    assert connection.closed == [reason]
     await broadcaster.close(reason)
     assert world.timelines[0].ended
     assert others() == set()
@@ -284,7 +284,7 @@ async def test_uploads_that_hang_do_not_keep_the_timeline_from_saying_that_media
     world.media.fate = fate
     with ThreadPoolExecutor(1) as uploads, ThreadPoolExecutor(1) as timelines:
         surroundings = replace(world.surroundings, executor=uploads, timelines=timelines)
-        world.broadcasters = RtmpBroadcasters(surroundings)
+        world.broadcasters = Broadcasters(surroundings)
         broadcaster, _ = await began(world, clip)
         try:
             await until(lambda: any(timeline.segments for timeline in world.timelines))

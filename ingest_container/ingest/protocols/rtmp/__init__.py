@@ -5,32 +5,8 @@ Bytes come in and events go out without any I/O: `chunks`, `amf0`, `messages` an
 sends is refused or handed on; nothing is played.
 """
 
-from ingest.protocols.rtmp.errors import ProtocolError, PublishRefused, Refusal, RtmpError, UnsupportedCodec
+from ingest.protocols.rtmp.errors import ProtocolError, Refusal, RtmpError, UnsupportedCodec
 from ingest.protocols.rtmp.limits import RtmpLimits
-from ingest.protocols.rtmp.publishing import (
-    CloseReason,
-    PublisherConnection,
-    PublishHandler,
-    PublishRequest,
-    PublishSession,
-    SourceMetadata,
-    StreamKey,
-)
 from ingest.protocols.rtmp.server import RtmpServer
 
-__all__ = [
-    "CloseReason",
-    "ProtocolError",
-    "PublishHandler",
-    "PublishRefused",
-    "PublishRequest",
-    "PublishSession",
-    "PublisherConnection",
-    "Refusal",
-    "RtmpError",
-    "RtmpLimits",
-    "RtmpServer",
-    "SourceMetadata",
-    "StreamKey",
-    "UnsupportedCodec",
-]
+__all__ = ["ProtocolError", "Refusal", "RtmpError", "RtmpLimits", "RtmpServer", "UnsupportedCodec"]

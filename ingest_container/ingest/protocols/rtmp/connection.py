@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import ClassVar, Final, NoReturn
 
 from ingest.feed.frames import FeedItem
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import StreamKey
 from ingest.protocols.rtmp import messages
 from ingest.protocols.rtmp.amf0 import Octets, Value
 from ingest.protocols.rtmp.chunks import ChunkReader, ChunkWriter, Message, MessageType
@@ -29,7 +31,6 @@ from ingest.protocols.rtmp.messages import (
     WindowAcknowledgementSize,
 )
 from ingest.protocols.rtmp.metadata import read_metadata
-from ingest.protocols.rtmp.publishing import SourceMetadata, StreamKey
 
 APPLICATION: Final = "live"
 """The address is rtmp://host/live/{stream-key}."""

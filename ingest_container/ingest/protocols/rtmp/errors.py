@@ -5,7 +5,6 @@
     RtmpError
     ├── ProtocolError         the peer's bytes break the protocol
     └── Refusal               the peer asked in good RTMP for what it does not get
-        ├── PublishRefused    what a PublishHandler raises
         └── UnsupportedCodec  media that a feed does not carry
 
 Every text here may be shown to the peer and written to a log: none ever holds a stream key.
@@ -33,14 +32,6 @@ class Refusal(RtmpError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.description}"
-
-
-class PublishRefused(Refusal):
-    """The answer of a `PublishHandler` that does not let this publisher in, or no longer.
-
-    *code* is one of RTMP's own, for example ``NetStream.Publish.Denied`` (a wrong key: encoders stop trying)
-    or ``NetStream.Publish.BadName`` (the name is in use); *description* is what the encoder shows.
-    """
 
 
 class UnsupportedCodec(Refusal):

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
 
+from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.rtmp.amf0 import Value
-from ingest.protocols.rtmp.publishing import SourceMetadata
 
 _MAX_FRAME_RATE: Final = 1_000.0
 _NTSC_TOLERANCE: Final = 0.006

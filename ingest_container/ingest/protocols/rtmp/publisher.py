@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ingest.feed.frames import EncodedFrame, FeedItem, Track
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import (
+    CloseReason,
+    PublishHandler,
+    PublishRefused,
+    PublishRequest,
+    PublishSession,
+)
+from ingest.protocols.rtmp import statuses
 from ingest.protocols.rtmp.connection import PublishRequested, ServerConnection, Stage, Unpublished
 from ingest.protocols.rtmp.errors import ProtocolError, Refusal, RtmpError, UnsupportedCodec
 from ingest.protocols.rtmp.handshake import RANDOM_BYTES
 from ingest.protocols.rtmp.limits import RtmpLimits
-from ingest.protocols.rtmp.publishing import (
-    CloseReason,
-    PublishHandler,
-    PublishRequest,
-    PublishSession,
-    SourceMetadata,
-)
 from ingest.protocols.rtmp.socket_reader import DeadlinePassed, SocketReader
 from ingest.protocols.rtmp.wake_size import WakeSize
 
@@ -36,9 +38,8 @@ class _Ending:
 
 @dataclass(frozen=True, slots=True)
 class _CloseRequest:
-    code: str
-    description: str
     reason: CloseReason
+    description: str
 
 
 class Publisher:
@@ -72,10 +73,10 @@ class Publisher:
         """Whether a session was opened."""
         return self._session is not None
 
-    def close(self, code: str, description: str, *, reason: CloseReason = CloseReason.ENDED) -> None:
+    def close(self, reason: CloseReason, description: str) -> None:
         """End the connection; see `PublisherConnection`."""
         if self._close_request is None:
-            self._close_request = _CloseRequest(code, description, reason)
+            self._close_request = _CloseRequest(reason, description)
             if self._interruptible:
                 self._interrupt.reschedule(self._loop.time())
 
@@ -102,6 +103,10 @@ class Publisher:
                     return await self._converse()
                 finally:
                     self._interruptible = False
+        except PublishRefused as refused:
+            code = statuses.REFUSED[refused.reason]
+            self._connection.close(code, refused.description)
+            return _Ending(CloseReason.REFUSED, f"{code}: {refused.description}")
         except Refusal as refusal:
             self._connection.close(refusal.code, refusal.description)
             is_codec = isinstance(refusal, UnsupportedCodec)
@@ -119,7 +124,7 @@ class Publisher:
         request = self._close_request
         if request is None:
             return None
-        self._connection.close(request.code, request.description)
+        self._connection.close(statuses.close_code(request.reason), request.description)
         return _Ending(request.reason, request.description)
 
     async def _converse(self) -> _Ending:
@@ -145,7 +150,7 @@ class Publisher:
                 if isinstance(event, Unpublished):
                     return _Ending(CloseReason.UNPUBLISHED)
                 await self._carry(event)
-        except (RtmpError, DeadlinePassed):
+        except (RtmpError, PublishRefused, DeadlinePassed):
             raise
         except Exception:
             # Whatever goes wrong behind this connection must not end the others.

@@ -6,9 +6,9 @@ import socket
 from types import TracebackType
 from typing import Final, Self
 
+from ingest.protocols.publishing import CloseReason, PublishHandler
 from ingest.protocols.rtmp.limits import RtmpLimits
 from ingest.protocols.rtmp.publisher import Publisher
-from ingest.protocols.rtmp.publishing import CloseReason, PublishHandler
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +63,7 @@ class RtmpServer:
         if self._listener is not None:
             self._listener.close()
         for publisher in self._publishers.values():
-            publisher.close(
-                "NetConnection.Connect.AppShutdown",
-                "The server is shutting down. Connect again.",
-                reason=CloseReason.SHUTTING_DOWN,
-            )
+            publisher.close(CloseReason.SHUTTING_DOWN, "The server is shutting down. Connect again.")
         if self._publishers:
             _, late = await asyncio.wait(self._publishers, timeout=self._limits.shutdown_seconds)
             for task in late:

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.feed.frames import CodecConfiguration, EncodedFrame, Track, VideoCodec
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import StreamKey
 from ingest.protocols.rtmp import messages
 from ingest.protocols.rtmp.amf0 import EcmaArray, Value
 from ingest.protocols.rtmp.chunks import ChunkReader, ChunkWriter, Message, MessageType
@@ -15,7 +17,6 @@ from ingest.protocols.rtmp.errors import ProtocolError, Refusal, RtmpError, Unsu
 from ingest.protocols.rtmp.handshake import PACKET_BYTES, RANDOM_BYTES
 from ingest.protocols.rtmp.limits import RtmpLimits
 from ingest.protocols.rtmp.messages import Command, UserControlType
-from ingest.protocols.rtmp.publishing import SourceMetadata, StreamKey
 from tools.rtmp_client import recorded_publication
 
 LIMITS = RtmpLimits()

@@ -2,9 +2,9 @@ from fractions import Fraction
 
 import pytest
 
+from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.rtmp.amf0 import Value
 from ingest.protocols.rtmp.metadata import read_metadata
-from ingest.protocols.rtmp.publishing import SourceMetadata
 
 
 def _read(**properties: Value) -> SourceMetadata:

@@ -11,16 +11,15 @@ from fractions import Fraction
 import pytest
 
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
-from ingest.protocols.rtmp import (
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import (
     CloseReason,
     PublishHandler,
     PublishRefused,
     PublishRequest,
-    RtmpLimits,
-    RtmpServer,
-    SourceMetadata,
-    messages,
+    RefusalReason,
 )
+from ingest.protocols.rtmp import RtmpLimits, RtmpServer, messages
 from ingest.protocols.rtmp.chunks import Message
 from ingest.protocols.rtmp.messages import UserControlType
 from tools.rtmp_client import PublishFailed, RtmpPublisher, publish
@@ -203,7 +202,7 @@ async def test_handler_that_fails_is_an_answer_to_try_again(caplog: pytest.LogCa
         (RuntimeError("bug"), "NetStream.Failed", CloseReason.SESSION_FAILED),
         (TimeoutError(), "NetStream.Failed", CloseReason.SESSION_FAILED),
         (
-            PublishRefused("NetStream.Publish.Rejected", "Too big."),
+            PublishRefused(RefusalReason.SOURCE, "Too big."),
             "NetStream.Publish.Rejected",
             CloseReason.REFUSED,
         ),
@@ -466,13 +465,13 @@ async def test_session_ends_its_connection() -> None:
         await publisher.publish(server.address, KEY)
         (request,) = handler.requests
         for _ in range(2):
-            request.connection.close("NetStream.Publish.BadName", "Replaced.", reason=CloseReason.REPLACED)
+            request.connection.close(CloseReason.SHUTTING_DOWN, "Replaced.")
         with pytest.raises(PublishFailed, match="Replaced") as failed:
             await publisher.wait_until_closed()
         session = await ended(handler)
-        request.connection.close("NetStream.Failed", "Too late.")
-    assert failed.value.code == "NetStream.Publish.BadName"
-    assert session.reasons == [CloseReason.REPLACED]
+        request.connection.close(CloseReason.ENDED, "Too late.")
+    assert failed.value.code == "NetConnection.Connect.AppShutdown"
+    assert session.reasons == [CloseReason.SHUTTING_DOWN]
 
 
 async def test_connection_ends_while_its_session_waits() -> None:
@@ -483,17 +482,17 @@ async def test_connection_ends_while_its_session_waits() -> None:
         session.gate.clear()
         await publisher.send_item(AVC)
         await session.began.wait()
-        request.connection.close("NetStream.Publish.BadName", "Ended.")
+        request.connection.close(CloseReason.SHUTTING_DOWN, "Ended.")
         with pytest.raises(PublishFailed, match="Ended"):
             await publisher.wait_until_closed()
         await session.closed.wait()
-    assert session.reasons == [CloseReason.ENDED]
+    assert session.reasons == [CloseReason.SHUTTING_DOWN]
     assert session.items == []
 
 
 async def test_session_ends_its_connection_from_within() -> None:
     def on_item(_item: FeedItem) -> None:
-        handler.requests[0].connection.close("NetStream.Publish.BadName", "Ended.")
+        handler.requests[0].connection.close(CloseReason.SHUTTING_DOWN, "Ended.")
 
     handler = RecordingHandler(on_item)
     async with serving(handler) as server, RtmpPublisher() as publisher:
@@ -502,13 +501,13 @@ async def test_session_ends_its_connection_from_within() -> None:
         with pytest.raises(PublishFailed, match="Ended"):
             await publisher.wait_until_closed()
         session = await ended(handler)
-    assert session.reasons == [CloseReason.ENDED]
+    assert session.reasons == [CloseReason.SHUTTING_DOWN]
 
 
 async def test_connection_ended_while_it_is_authorised_does_not_publish() -> None:
     class EndingHandler(RecordingHandler):
         async def authorize(self, request: PublishRequest) -> RecordingSession:
-            request.connection.close("NetStream.Publish.BadName", "Ended.")
+            request.connection.close(CloseReason.SHUTTING_DOWN, "Ended.")
             return await super().authorize(request)
 
     handler = EndingHandler()
@@ -517,7 +516,7 @@ async def test_connection_ended_while_it_is_authorised_does_not_publish() -> Non
             await publisher.publish(server.address, KEY)
             await publisher.wait_until_closed()
         session = await ended(handler)
-    assert session.reasons == [CloseReason.ENDED]
+    assert session.reasons == [CloseReason.SHUTTING_DOWN]
 
 
 async def test_server_that_closes_closes_its_sessions() -> None:

@@ -1,21 +1,42 @@
-"""What the server asks of the rest of the ingest, and tells it, about one publisher."""
+"""What every protocol asks of the rest of the ingest, and tells it, about one publisher."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fractions import Fraction
 from typing import Protocol
 
 from ingest.feed.frames import FeedItem
+from ingest.feed.source_metadata import SourceMetadata
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StreamKey:
-    """The name that a publisher publishes under: a secret, which neither `str` nor `repr` shows."""
+    """What a publisher publishes with: a secret, which neither `str` nor `repr` shows."""
 
     secret: str
 
     def __repr__(self) -> str:
         return "StreamKey(***)"
+
+
+class RefusalReason(StrEnum):
+    """Why a publisher may not publish, or not any more; each protocol has its own status for it."""
+
+    KEY = "key"  # it is nobody's, or its stream is gone: trying again is no use
+    ON_AIR = "on air"  # another publisher is there
+    SOURCE = "source"  # what it sends cannot be encoded: its settings are to be changed
+    UNAVAILABLE = "unavailable"  # the fault is here: later it may go
+
+
+class PublishRefused(Exception):
+    """A publisher is not let in, or no longer; *description* is one sentence for the person who publishes.
+
+    It may be shown to the peer and written to a log: it never holds a stream key.
+    """
+
+    def __init__(self, reason: RefusalReason, description: str) -> None:
+        super().__init__(description)
+        self.reason = reason
+        self.description = description
 
 
 class CloseReason(StrEnum):
@@ -33,18 +54,11 @@ class CloseReason(StrEnum):
     SHUTTING_DOWN = "shutting down"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceMetadata:
-    """What the encoder claims in onMetaData, as far as it is used and makes sense."""
-
-    frame_rate: Fraction | None = None
-
-
 class PublisherConnection(Protocol):
     """The way in which a session ends its connection from the other side."""
 
-    def close(self, code: str, description: str, *, reason: CloseReason = CloseReason.ENDED) -> None:
-        """End the connection with the status *code* and *description*; the session is closed with *reason*.
+    def close(self, reason: CloseReason, description: str) -> None:
+        """End the connection, telling the publisher *description*; the session is closed with *reason*.
 
         Returns at once and may be called at any time, also again, and from within the session.
         """
@@ -66,11 +80,11 @@ class PublishSession(Protocol):
         """Take *item*. While this waits, nothing is read from the publisher.
 
         Raises:
-            PublishRefused: the connection is to be ended with that status.
+            PublishRefused: the connection is to be ended with that reason.
         """
 
     async def metadata(self, metadata: SourceMetadata) -> None:
-        """Take what the encoder says about itself; may come never or again."""
+        """Take what the publisher declares of its source; may come never or again."""
 
     async def close(self, reason: CloseReason) -> None:
         """Nothing comes any more. Called exactly once, however the connection ended."""
@@ -85,5 +99,5 @@ class PublishHandler(Protocol):
         Is cancelled when it takes longer than a publisher may take to publish.
 
         Raises:
-            PublishRefused: the publisher may not, with the status that is sent.
+            PublishRefused: the publisher may not.
         """

@@ -1,4 +1,4 @@
-from ingest.protocols.rtmp.publishing import StreamKey
+from ingest.protocols.publishing import StreamKey
 
 
 def test_stream_key_is_never_shown() -> None:
