@@ -26,7 +26,7 @@ from bucketcast.stream.identifiers import RungName, SegmentIndex
 from ingest.encode.ffmpeg import ffmpeg_arguments, find_ffmpeg
 from ingest.encode.ladder import plan_encoding
 from ingest.encode.source import AudioSource, SourceFacts, VideoSource
-from ingest.feed.flv import LEAD
+from ingest.feed.file_clock import LEAD
 
 SECONDS = 10
 RATE = 30

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Final
 
 from bucketcast.errors import BucketcastError, InvalidInput, InvalidName, NotFound, Refused, Unavailable
@@ -51,7 +50,6 @@ class Broadcaster:
         on_closed: Callable[["Broadcaster"], None],
     ) -> None:
         """Publish to *stream*; *on_closed* is told when nothing comes any more."""
-        self.stream = stream.stream
         self._record = stream
         self._connection = connection
         self._surroundings = surroundings
@@ -59,7 +57,7 @@ class Broadcaster:
         self._loop = asyncio.get_running_loop()
         self._media_at = self._loop.time()
         self._is_receiving = False
-        self._metadata_rate: Fraction | None = None
+        self._metadata = SourceMetadata()
         self._configurations: dict[str, CodecConfiguration] = {}
         self._session: Session | None = None
         self._fault: InputFault | None = None  # what ended the session before
@@ -70,6 +68,11 @@ class Broadcaster:
         self._opening = self._fresh_opening()
 
     @property
+    def stream(self) -> StreamId:
+        """See PublishSession.stream."""
+        return self._record.stream
+
+    @property
     def is_present(self) -> bool:
         """Whether media came a moment ago, or waits for us to take it."""
         return self._is_receiving or self._loop.time() - self._media_at < PRESENT_SECONDS
@@ -78,9 +81,13 @@ class Broadcaster:
         """End the connection because its broadcaster came back over another one."""
         self._connection.close(CloseReason.REPLACED, "Another connection has taken over this stream.")
 
+    def faults(self) -> tuple[InputFault, ...]:
+        """See PublishSession.faults."""
+        return self._session.faults() if self._session is not None else ()
+
     async def metadata(self, metadata: SourceMetadata) -> None:
         """See PublishSession.metadata."""
-        self._metadata_rate = metadata.frame_rate
+        self._metadata = metadata
         if not self._configurations:  # what comes after the media began cannot change the plan
             self._opening = self._fresh_opening()
 
@@ -157,7 +164,7 @@ class Broadcaster:
     def _fresh_opening(self) -> Opening:
         """An opening that knows the formats that were announced so far."""
         opening = Opening(
-            metadata_rate=self._metadata_rate,
+            self._metadata,
             pass_through=self._record.configuration if self._may_pass_through else None,
         )
         for item in self._configurations.values():

@@ -288,7 +288,7 @@ class Session:
                 encoder=self._record.encoder,
                 silent_seconds=silent_seconds,
                 report=EncoderReport(
-                    faults=self._faults(),
+                    faults=self.faults(),
                     speed=self._encoder.speed,
                     ffmpeg_restarts=self._encoder.restarts,
                     segments_uploaded=self._metrics.segments_uploaded,
@@ -299,7 +299,8 @@ class Session:
         )
         return renewed.holds
 
-    def _faults(self) -> tuple[InputFault, ...]:
+    def faults(self) -> tuple[InputFault, ...]:
+        """What is wrong with the input now, or was when the session began."""
         overloaded = (InputFault.ENCODER_OVERLOADED,) if self._encoder.overloaded else ()
         return tuple(dict.fromkeys((*self._standing_faults, *self._monitor.faults(), *overloaded)))
 

@@ -9,8 +9,8 @@ import pytest
 
 from ingest.protocols.rtmp import RtmpLimits, RtmpServer
 from ingest.protocols.rtmp.handshake import PACKET_BYTES
+from tools.recording_sessions import KEY, RecordingHandler
 from tools.rtmp_client import publish, recorded_publication
-from tools.rtmp_sessions import KEY, RecordingHandler
 
 CONNECTIONS = 300
 AT_ONCE = 30

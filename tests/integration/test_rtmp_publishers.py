@@ -19,8 +19,8 @@ from ingest.feed.frames import CodecConfiguration, EncodedFrame, Track, VideoCod
 from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.publishing import CloseReason
 from ingest.protocols.rtmp import RtmpServer
+from tools.recording_sessions import KEY, RecordingHandler, RecordingSession
 from tools.rtmp_client import publish
-from tools.rtmp_sessions import KEY, RecordingHandler, RecordingSession
 
 FFMPEG: str = imageio_ffmpeg.get_ffmpeg_exe()
 PUBLISHER_SECONDS = 40

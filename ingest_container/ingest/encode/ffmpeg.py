@@ -20,8 +20,10 @@ import imageio_ffmpeg
 from bucketcast.errors import InvalidSettings
 from bucketcast.stream.bandwidth import buffer_size, max_rate
 from bucketcast.stream.identifiers import SegmentIndex
+from ingest.encode.container import container_of
 from ingest.encode.ladder import EncodingPlan, RungPlan
-from ingest.feed.flv import LEAD
+from ingest.encode.source import MAX_SOURCE_PIXELS
+from ingest.feed.file_clock import LEAD
 
 # Where the session's time 0 lies in the transport streams: above every decode time that precedes it.
 CLOCK_START = timedelta(seconds=10)
@@ -51,8 +53,8 @@ def ffmpeg_arguments(
 ) -> tuple[str, ...]:
     """Return FFmpeg's arguments for encoding *plan* from segment *start* on.
 
-    The feed comes as FLV on standard input; rung by rung, *outputs* are the file descriptors that take the
-    transport streams; *progress* is the one that takes progress reports.
+    The feed comes on standard input, in the format that container_of says; rung by rung, *outputs* are the file
+    descriptors that take the transport streams; *progress* is the one that takes progress reports.
     """
     return (
         *_general(progress),
@@ -64,13 +66,13 @@ def ffmpeg_arguments(
     )
 
 
-def printable(program: str | Path, arguments: Sequence[str], outputs: Mapping[int, str]) -> str:
+def printable(program: str | Path, arguments: Sequence[str], *, feed: str, outputs: Mapping[int, str]) -> str:
     """Return a line for a shell that runs *program* with *arguments* as a session does.
 
-    It reads the feed from session.flv and writes the file descriptors of *outputs* to the files named there.
+    It reads the file *feed* and writes the file descriptors of *outputs* to the files named there.
     """
     redirections = [f"{descriptor}>{shlex.quote(name)}" for descriptor, name in outputs.items()]
-    return " ".join((shlex.join((str(program), *arguments)), "<session.flv", *redirections))
+    return " ".join((shlex.join((str(program), *arguments)), f"<{feed}", *redirections))
 
 
 def find_ffmpeg(configured: Path | None = None) -> Path:
@@ -135,7 +137,7 @@ def _input(plan: EncodingPlan) -> tuple[str, ...]:
     return (
         # The session's clock, not one that starts at this encoder's first packet.
         "-copyts",
-        # The feed's times carry a lead that keeps them positive in FLV; here it is taken off again.
+        # The feed's times carry a lead that keeps them positive in its file; here it is taken off again.
         *("-itsoffset", _seconds(-LEAD)),
         # Nothing is learnt from guessing the frame rate, which is decided; it would hold back a second of
         # pictures.
@@ -146,8 +148,12 @@ def _input(plan: EncodingPlan) -> tuple[str, ...]:
         *("-threads", "1" if slow else "0"),
         # A broken picture is shown as well as it can be: a gap would be filled with the one before.
         *("-flags", "+output_corrupt"),
+        # The bound that the first picture's size was checked for; decoders count some lines and columns more.
+        *(("-max_pixels", str(2 * MAX_SOURCE_PIXELS)) if plan.source.adaptive else ()),
+        # Another size is the leading scaler's business: a graph made anew would number frames from zero again.
+        *(("-reinit_filter", "0") if plan.source.adaptive else ()),
         # The feed knows its format; probing could take it for another.
-        *("-f", "flv", "-i", "pipe:0"),
+        *("-f", str(container_of(plan.source)), "-i", "pipe:0"),
     )
 
 
@@ -184,8 +190,8 @@ def _encoded(plan: EncodingPlan) -> tuple[tuple[int, RungPlan], ...]:
 def _video_graph(plan: EncodingPlan, first_seconds: Fraction) -> str:
     """One decode and one chain of scalers: each rung is scaled from the one above it, which is cheaper."""
     head = (
-        "[0:v:0]"
-        # Whole microseconds name a frame's time better than the feed's milliseconds.
+        f"[0:v:0]{_one_size(plan)}"
+        # Whole microseconds name a frame's time better than the feed's file does.
         "settb=1/1000000,"
         # A constant rate, so that frames have numbers; and exactly the first frame at or after the boundary.
         f"fps={_ratio(plan.source.frame_rate)}:start_time={float(first_seconds):.6f}:round=near,"
@@ -194,6 +200,8 @@ def _video_graph(plan: EncodingPlan, first_seconds: Fraction) -> str:
     )
     source = plan.source.video
     size, square = (source.width, source.height), source.sample_aspect_ratio == 1
+    if plan.source.adaptive:
+        size, square = (plan.rungs[0].width, plan.rungs[0].height), True
     chains: list[str] = []
     for number, rung in _encoded(plan):
         filters = [] if (rung.width, rung.height) == size and square else [_scale(rung)]
@@ -202,6 +210,11 @@ def _video_graph(plan: EncodingPlan, first_seconds: Fraction) -> str:
         chains.append(f"{chain}[v{number}]" if last else f"{chain},split=2[v{number}][s{number}]")
         head, size, square = f"[s{number}]null", (rung.width, rung.height), True
     return ";".join(chains).replace("]null,", "]")
+
+
+def _one_size(plan: EncodingPlan) -> str:
+    """Brings pictures of every size to the first rung's, before anything that could not take a change of it."""
+    return f"{_scale(plan.rungs[0])}," if plan.source.adaptive else ""
 
 
 def _scale(rung: RungPlan) -> str:

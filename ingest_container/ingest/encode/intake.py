@@ -4,14 +4,15 @@ from datetime import timedelta
 
 from bucketcast.errors import BucketcastError
 from bucketcast.stream.encoder_report import InputFault
-from ingest.encode.source import AudioSource, Opened, SourceFacts
+from ingest.encode.container import SILENT_SOURCE
+from ingest.encode.source import Opened, SourceFacts
+from ingest.encode.still_picture import StillPicture
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
-from ingest.feed.flv import LEAD, MAX_DURATION
-from ingest.feed.silence import SILENT_CHANNELS, SILENT_CONFIGURATION, SILENT_SAMPLE_RATE, SilenceFiller
+from ingest.feed.file_clock import LEAD, MAX_DURATION
+from ingest.feed.silence import SILENT_CONFIGURATION, SilenceFiller, sound_of
 
 # Timestamps that jump further are another session; up to here a hole is filled with the last picture.
 MAX_JUMP = timedelta(seconds=10)
-_SILENT_SOURCE = AudioSource(sample_rate=SILENT_SAMPLE_RATE, channels=SILENT_CHANNELS)
 
 
 class SessionOver(BucketcastError):
@@ -33,18 +34,20 @@ class SourceChanged(SessionOver):
 
 
 class Intake:
-    """Admits the items of a feed whose source is *source*, and adds the silence that it lacks.
+    """Admits the items of a feed whose source is *source*, and adds the silence and still pictures it lacks.
 
     *origin* is the session's time 0 on the sender's clock.
     """
 
     def __init__(self, source: SourceFacts, *, origin: timedelta) -> None:
-        # What FLV, in which FFmpeg reads the feed, has room for.
+        # What the file in which FFmpeg reads the feed has room for.
         self._earliest, self._latest = origin - LEAD, origin - LEAD + MAX_DURATION
-        audio = source.audio or _SILENT_SOURCE
+        audio = source.audio or SILENT_SOURCE
         self._silence = SilenceFiller(
-            sample_rate=audio.sample_rate, channels=audio.channels, absent=source.audio is None
+            sound_of(audio.codec, sample_rate=audio.sample_rate, channels=audio.channels),
+            absent=source.audio is None,
         )
+        self._still = StillPicture() if source.adaptive else None
         self._configurations: dict[Track, CodecConfiguration] = {}
         self._missing = [SILENT_CONFIGURATION] if source.audio is None else []
         self._last_decode_time: timedelta | None = None
@@ -61,12 +64,8 @@ class Intake:
             return [*silent, *self.take(item)]
         if isinstance(item, CodecConfiguration):
             return self._configure(item)
-        if item.track is Track.AUDIO:
-            self._check_jump(item)
-            self._last_sound_time = item.decode_time
-            known = Track.AUDIO in self._configurations
-            return [item] if known and self._silence.admits(item) else []
-        return self._picture(item)
+        self._check_jump(item)
+        return self._sound(item) if item.track is Track.AUDIO else self._picture(item)
 
     def _configure(self, item: CodecConfiguration) -> list[FeedItem]:
         known = self._configurations.get(item.track)
@@ -75,9 +74,19 @@ class Intake:
         self._configurations[item.track] = item
         return [item] if known is None else []
 
+    def _sound(self, item: EncodedFrame) -> list[FeedItem]:
+        self._last_sound_time = item.decode_time
+        known = Track.AUDIO in self._configurations
+        sound = [item] if known and self._silence.admits(item) else []
+        still = self._still.repeat(item.decode_time) if self._still else []
+        if still:
+            self._last_decode_time = still[-1].decode_time
+        return [*sound, *still]
+
     def _picture(self, item: EncodedFrame) -> list[FeedItem]:
-        self._check_jump(item)
         self._last_decode_time = item.decode_time
+        if self._still is not None:
+            self._still.observe(item)
         return [item, *self._silence.fill(item.decode_time)]
 
     def _check_jump(self, item: EncodedFrame) -> None:

@@ -165,8 +165,9 @@ def plan_encoding(
     With a *source_delay* the top rung is copied: ingest.encode.pass_through says whether that is possible.
     *shed* is the last rung that was too much for an encoder: only what is below it is encoded, if anything is.
     """
+    source = at_full_size(configuration, source)
     rungs = plan_ladder(configuration, source)
-    copied = () if source_delay is None else (replace(rungs[0], source_codec=source.video.codec),)
+    copied = () if source_delay is None else (replace(rungs[0], source_codec=source.video.rfc6381_codec),)
     encoded = rungs[len(copied) :]
     if shed is not None:
         names = [rung.name for rung in configuration.rungs]
@@ -186,9 +187,10 @@ def plan_ladder(configuration: StreamConfiguration, source: SourceFacts) -> tupl
     """Return the rungs of *configuration* that *source* gets, highest first; at least one, none upscaled.
 
     A slot that is larger than the source is left out; where all are larger, the smallest is encoded at the
-    source's size. Sizes are even, pixels square, and portrait stays portrait.
+    source's size. Sizes are even, pixels square, and portrait stays portrait. An adaptive source is as large as
+    it may grow: its smaller pictures are scaled into the rungs.
     """
-    width, height = _display_size(source.video)
+    width, height = display_size(at_full_size(configuration, source).video)
     fitting = [rung for rung in configuration.rungs if rung.short_side <= min(width, height)]
     return tuple(
         _plan_rung(rung, configuration.preset, source, _size(width, height, rung.short_side))
@@ -196,8 +198,27 @@ def plan_ladder(configuration: StreamConfiguration, source: SourceFacts) -> tupl
     )
 
 
-def _display_size(video: VideoSource) -> tuple[Fraction, Fraction]:
-    """The picture's size in square pixels: never more of them in either direction than were coded."""
+def at_full_size(configuration: StreamConfiguration, source: SourceFacts) -> SourceFacts:
+    """Return *source*, with a picture as large as it may grow if it is adaptive.
+
+    Where that is not known, it has the first picture's shape and the size of the largest configured rung: the
+    ladder lasts for the whole session, so a small beginning must not decide it.
+    """
+    if not source.adaptive:
+        return source
+    if source.full_size is not None:
+        width, height = source.full_size
+    else:
+        wide, high = display_size(source.video)
+        largest = max(rung.short_side for rung in configuration.rungs)
+        scale = max(Fraction(1), largest / min(wide, high))
+        width, height = (2 * round(side * scale / 2) for side in (wide, high))
+    video = replace(source.video, width=width, height=height, sample_aspect_ratio=Fraction(1))
+    return replace(source, video=video, full_size=(width, height))
+
+
+def display_size(video: VideoSource) -> tuple[Fraction, Fraction]:
+    """Return the picture's size in square pixels: never more of them in either direction than were coded."""
     ratio = video.sample_aspect_ratio
     if ratio > 1:
         return Fraction(video.width), video.height / ratio

@@ -3,21 +3,27 @@
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from math import prod
 
 from bucketcast.stream.configuration import StreamConfiguration
-from ingest.encode.ladder import plan_encoding
+from ingest.encode.ladder import display_size, plan_encoding
 from ingest.encode.pass_through import NotCopyable, check_format, observed_delay, observed_for
 from ingest.encode.source import (
+    MAX_SOURCE_PIXELS,
+    MIN_SOURCE_SIDE,
     Opened,
     SourceFacts,
     UnusableSource,
     VideoSource,
+    decide_adaptive_rate,
     decide_frame_rate,
     measure_rate,
     parse_audio,
     parse_video,
 )
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
+from ingest.feed.picture_shape import same_shape
+from ingest.feed.source_metadata import SourceMetadata
 
 # Pictures that the frame rate is measured on, and that a sound track's header is waited for. OBS, FFmpeg and
 # GStreamer send both headers before the first picture.
@@ -27,6 +33,9 @@ _AUDIO_PATIENCE = timedelta(seconds=1)
 _KEYFRAME_PATIENCE = timedelta(seconds=30)
 # Sound that has come so far without any picture: the source has none.
 _VIDEO_PATIENCE = timedelta(seconds=10)
+# People turn a camera on when all is ready, or share the screen after a word. Sound without pictures is not
+# kept, so waiting costs nothing but the stream's place: as long as that of one who was disconnected.
+_ADAPTIVE_PATIENCE = timedelta(seconds=60)
 # A second of 4K at its highest bitrate, with as much sound as there can be.
 MAX_OPENING_BYTES = 16 * 2**20
 # A second of 240 pictures and 96 kHz sound has below 400; the bound is against a flood of empty frames.
@@ -34,22 +43,23 @@ MAX_OPENING_ITEMS = 4096
 # Where a source would be observed for longer than these bounds allow, it is encoded.
 _MAX_OBSERVED_BYTES, _MAX_OBSERVED_ITEMS = MAX_OPENING_BYTES // 2, MAX_OPENING_ITEMS // 2
 
+_NOTHING_DECLARED = SourceMetadata()
+
 
 class Opening:
     """Collects a feed's first items until it is decided what the source is.
 
-    *metadata_rate* is the frame rate that the protocol's metadata states, if any. With *pass_through*, the
-    configuration of a stream whose top rung is to be copied, a source of the right format is observed for some
-    segments first.
+    *metadata* is what the sender declares beside the feed. With *pass_through*, the configuration of a stream
+    whose top rung is to be copied, a source of the right format is observed for some segments first.
     """
 
     def __init__(
         self,
-        metadata_rate: Fraction | None = None,
+        metadata: SourceMetadata = _NOTHING_DECLARED,
         *,
         pass_through: StreamConfiguration | None = None,
     ) -> None:
-        self._metadata_rate = metadata_rate
+        self._metadata = metadata
         self._pass_through = pass_through
         self._video: CodecConfiguration | None = None
         self._audio: CodecConfiguration | None = None
@@ -108,19 +118,44 @@ class Opening:
         assert self._video is not None
         video = parse_video(self._video)
         audio = parse_audio(self._audio) if self._audio else None
-        return SourceFacts(video=video, audio=audio, frame_rate=self._frame_rate(video))
+        return SourceFacts(
+            video=video,
+            audio=audio,
+            frame_rate=self._frame_rate(video),
+            adaptive=self._metadata.adaptive,
+            full_size=self._full_size(video) if self._metadata.adaptive else None,
+        )
+
+    def _full_size(self, video: VideoSource) -> tuple[int, int] | None:
+        """What an adaptive source declares as its size, as far as its first picture bears it out."""
+        width, height = self._metadata.width, self._metadata.height
+        if width is None or height is None:
+            return None
+        if min(width, height) < MIN_SOURCE_SIDE or width * height > MAX_SOURCE_PIXELS:
+            return None
+        wide, high = (round(side) for side in display_size(video))
+        if not same_shape((width, height), (wide, high)):
+            return None
+        return max((width, height), (wide, high), key=prod)
 
     def _configure(self, item: CodecConfiguration) -> None:
         if item.track is Track.VIDEO:
             parse_video(item)
             if self._video not in (None, item) and self._origin is not None:
-                raise UnusableSource("the picture's format changed within the first second")
+                self._change_picture()
             self._video = item
         else:
             parse_audio(item)
             if self._audio not in (None, item) and self._frames:
                 raise UnusableSource("the sound's format changed within the first second")
             self._audio = item
+
+    def _change_picture(self) -> None:
+        """Begin again with another picture: a phone that is turned is no reason to turn its sender away."""
+        if not self._metadata.adaptive:
+            raise UnusableSource("the picture's format changed within the first second")
+        self._origin, self._latest, self._bytes = None, timedelta.min, 0
+        self._frames.clear()
 
     def _keep(self, item: EncodedFrame) -> None:
         if self._first_time is None:
@@ -140,6 +175,10 @@ class Opening:
     def _check_patience(self, item: EncodedFrame) -> None:
         assert self._first_time is not None
         waited = item.decode_time - self._first_time
+        if self._metadata.adaptive:
+            if waited > _ADAPTIVE_PATIENCE:
+                raise UnusableSource("no picture came: turn the camera on, or share the screen")
+            return
         if self._video is None and waited > _VIDEO_PATIENCE:
             raise UnusableSource("no picture came: add a video source and choose H.264")
         if waited > _KEYFRAME_PATIENCE:
@@ -148,6 +187,8 @@ class Opening:
     def _frame_rate(self, video: VideoSource) -> Fraction:
         # Decode times have no holes where B-frames are still to come.
         times = [frame.decode_time for frame in self._frames if frame.track is Track.VIDEO]
-        return decide_frame_rate(
-            declared=(video.declared_rate, self._metadata_rate), measured=measure_rate(times)
-        )
+        measured = measure_rate(times)
+        stated = self._metadata.frame_rate
+        if self._metadata.adaptive:
+            return decide_adaptive_rate(stated=stated, in_stream=video.declared_rate, measured=measured)
+        return decide_frame_rate(declared=(video.declared_rate, stated), measured=measured)

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from bucketcast.stream.bandwidth import buffer_size, max_rate
 from bucketcast.stream.identifiers import SegmentIndex
+from ingest.encode.container import Container, container_of
 from ingest.encode.intake import MAX_JUMP
 from ingest.encode.ladder import EncodingPlan
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
@@ -47,6 +48,9 @@ def check_format(plan: EncodingPlan) -> None:
     """Raise NotCopyable unless the source's format is what *plan* would make its top rung."""
     source, top = plan.source.video, plan.rungs[0]
     reasons = (
+        (plan.source.adaptive, "its pictures change their size"),
+        # A copy needs decode times, which Matroska does not have; players need AVC.
+        (container_of(plan.source) is not Container.FLV, "it is not H.264 with AAC"),
         ((source.width, source.height) != (top.width, top.height), "no rung has the size of its picture"),
         (source.sample_aspect_ratio != 1, "its pixels are not square"),
         (source.chroma_format != 1 or source.bit_depth != 8, "its samples are not 4:2:0 of 8 bits"),

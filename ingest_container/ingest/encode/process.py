@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from bucketcast.stream.identifiers import SegmentIndex
+from ingest.encode.container import container_of
 from ingest.encode.ffmpeg import ffmpeg_arguments, printable
 from ingest.encode.ladder import EncodingPlan
 
@@ -25,6 +26,9 @@ STOP_PATIENCE = timedelta(seconds=2)
 # A broken source can make FFmpeg complain at every picture; the log is not the place for all of it.
 MAX_LOGGED_LINES = 100
 _MAX_LINE_BYTES = 500
+# FFmpeg says this when an adaptive source's pictures change their size, and version 5 at each that has not the
+# first one's. The first filter can take it, so it would only hide what else is said.
+_CHANGE_OF_SIZE = ("Changing video frame properties on the fly", "[warning] filter context - w:")
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +86,12 @@ class FfmpegProcess:
             )
             reads.pop_all()
         files = [*(f"{rung.name}.ts" for rung in plan.rungs), "progress.txt"]
-        command = printable(ffmpeg, arguments, dict(zip(descriptors, files, strict=True)))
+        command = printable(
+            ffmpeg,
+            arguments,
+            feed=container_of(plan.source).file_name,
+            outputs=dict(zip(descriptors, files, strict=True)),
+        )
         _log.info("FFmpeg started", extra={"pid": process.pid, "segment": start, "command": command})
         *outputs, progress = (reader for reader, _ in pipes)
         return cls(process, outputs, progress, [transport for _, transport in pipes])
@@ -123,6 +132,8 @@ class FfmpegProcess:
         assert self._process.stderr is not None
         count = 0
         async for line in _lines(self._process.stderr):
+            if any(expected in line for expected in _CHANGE_OF_SIZE):
+                continue
             count += 1
             if count <= MAX_LOGGED_LINES:
                 _log.warning("FFmpeg message", extra={"pid": self.pid, "line": line})

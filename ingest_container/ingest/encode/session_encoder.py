@@ -13,6 +13,7 @@ from typing import NoReturn
 from bucketcast.errors import Unavailable
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import RungName, SegmentIndex
+from ingest.encode.container import FeedWriter, feed_writer
 from ingest.encode.ffmpeg import CLOCK_START
 from ingest.encode.history import MAX_KEPT_BYTES, FeedHistory, GroupStart
 from ingest.encode.intake import Intake, SourceChanged
@@ -33,7 +34,7 @@ from ingest.encode.process import FfmpegProcess
 from ingest.encode.source import Opened
 from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
 from ingest.feed import EncodedFrame, FeedItem, Track
-from ingest.feed.flv import LEAD, FlvWriter, UnwritableFrame
+from ingest.feed.file_clock import LEAD, UnwritableFrame
 
 # Media that may wait for FFmpeg. Whoever writes is held up beyond it, and so is the broadcaster in the end:
 # one who sends faster than real time, or whose groups are too long for any to be left out.
@@ -49,8 +50,8 @@ _WATCH_INTERVAL = timedelta(milliseconds=500)
 RESTART_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0, 0.5, 1, 2, 4))
 # A replacement starts to decode this much before its first segment, so that its sound is warmed up too.
 _RUN_UP = timedelta(milliseconds=500)
-# A session may begin so long after the keyframe that its decoding begins with: FLV has room for LEAD, and sound
-# and pictures out of order may lie a little before a keyframe.
+# A session may begin so long after the keyframe that its decoding begins with: a file has room for LEAD, and
+# sound and pictures out of order may lie a little before a keyframe.
 _MAX_DECODED_BEFORE = LEAD - timedelta(seconds=1)
 
 _FIRST = SegmentIndex(0)
@@ -392,7 +393,7 @@ class SessionEncoder:
     async def _feed(self, process: FfmpegProcess, start: GroupStart) -> bool:
         """Give *process* the feed from *start* on; return whether it took all of it."""
         # Its own: a writer's times go on from the last item that it wrote.
-        writer = FlvWriter(self._origin)
+        writer = feed_writer(self._plan.source, origin=self._origin)
         try:
             await process.write(writer.header() + b"".join(map(writer.write, start.configurations)))
             while (item := await self._item()) is not None:
@@ -405,7 +406,7 @@ class SessionEncoder:
         process.end_input()
         return True
 
-    async def _feed_item(self, process: FfmpegProcess, writer: FlvWriter, item: FeedItem) -> None:
+    async def _feed_item(self, process: FfmpegProcess, writer: FeedWriter, item: FeedItem) -> None:
         try:
             await process.write(writer.write(self._timed(item)))
         except UnwritableFrame as error:

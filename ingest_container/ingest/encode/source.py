@@ -38,6 +38,13 @@ _MAX_CODE_ZEROS = 32
 _MAX_PARAMETER_SET_BYTES = 4096
 # ITU-T H.264, 7.3.2.1.1: the profiles whose parameter set says how colour is sampled.
 _PROFILES_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+# RFC 6386, 9.1: a key frame's tag has its lowest bit clear, and the start code behind it.
+_VP8_HEADER_BYTES, _VP8_START_CODE = 10, b"\x9d\x01\x2a"
+# RFC 7845, 5.1: what every OpusHead holds, and how it begins; a decoder's rate is 48 kHz whatever was recorded.
+_OPUS_HEAD_BYTES, _OPUS_MAGIC, _OPUS_SAMPLE_RATE = 19, b"OpusHead", 48_000
+# Screens show no more, and no camera gives less unless it has to: what an adaptive source may come to.
+_ADAPTIVE_RATES = tuple(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60))
+_USUAL_RATE, _LOWEST_IN_STREAM = Fraction(30), Fraction(23)
 # ISO/IEC 14496-3, table 1.18: sampling frequencies by index.
 _SAMPLE_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _ESCAPED_SAMPLE_RATE = 15
@@ -52,10 +59,11 @@ class UnusableSource(InvalidInput):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSource:
-    """A picture as its sequence parameter set describes it, after cropping."""
+    """A picture as its codec's own header describes it, after cropping; the details are H.264's."""
 
     width: int
     height: int
+    codec: VideoCodec = VideoCodec.H264
     sample_aspect_ratio: Fraction = Fraction(1)
     profile: int = 100
     constraints: int = 0  # constraint_set0_flag to 5, highest first, and two zeros
@@ -66,26 +74,33 @@ class VideoSource:
     declared_rate: Fraction | None = None
 
     @property
-    def codec(self) -> str:
-        """The picture in CODECS: RFC 6381, 3.3 (avc1 with profile, constraints and level in hexadecimal)."""
+    def rfc6381_codec(self) -> str:
+        """The H.264 picture in CODECS: RFC 6381, 3.3 (avc1; profile, constraints and level in hexadecimal)."""
         return f"avc1.{self.profile:02x}{self.constraints:02x}{self.level:02x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioSource:
-    """Sound as its AudioSpecificConfig describes it, at the rate of its core codec."""
+    """Sound as its codec's own header describes it, at the rate of its core codec."""
 
     sample_rate: int
     channels: int
+    codec: AudioCodec = AudioCodec.AAC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
-    """All that the ladder depends on; *audio* is None where the source has no sound."""
+    """All that the ladder depends on; *audio* is None where the source has no sound.
+
+    The pictures of an *adaptive* source change their size and rate with what its network takes: *video* is the
+    first one then, and *full_size*, in square pixels, what they may grow to, if that is known.
+    """
 
     video: VideoSource
     audio: AudioSource | None
     frame_rate: Fraction
+    adaptive: bool = False
+    full_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +154,23 @@ class _Bits:
 
 
 def parse_video(configuration: CodecConfiguration) -> VideoSource:
-    """Return the picture that *configuration*, an AVCDecoderConfigurationRecord, describes.
+    """Return the picture that *configuration* describes.
 
-    ISO/IEC 14496-15, 5.3.3.1 and ITU-T H.264, 7.3.2.1.1. Raises UnusableSource where it cannot be read.
+    ISO/IEC 14496-15, 5.3.3.1 and ITU-T H.264, 7.3.2.1.1; RFC 6386, 9.1. Raises UnusableSource where it cannot
+    be read.
     """
-    if configuration.codec is not VideoCodec.H264:
-        raise UnusableSource("the video codec is not H.264: choose H.264 (x264) in the broadcaster's settings")
-    data = configuration.data
+    match configuration.codec:
+        case VideoCodec.H264:
+            return _parse_decoder_configuration(configuration.data)
+        case VideoCodec.VP8:
+            return _parse_vp8_header(configuration.data)
+        case _:
+            raise UnusableSource(
+                "the video codec is neither H.264 nor VP8: choose H.264 (x264) in the broadcaster's settings"
+            )
+
+
+def _parse_decoder_configuration(data: bytes) -> VideoSource:
     if len(data) < 8 or not data[5] & 0x1F:
         raise UnusableSource("the H.264 configuration holds no sequence parameter set")
     size = int.from_bytes(data[6:8])
@@ -153,13 +178,23 @@ def parse_video(configuration: CodecConfiguration) -> VideoSource:
 
 
 def parse_audio(configuration: CodecConfiguration) -> AudioSource:
-    """Return the sound that *configuration*, an AudioSpecificConfig, describes.
+    """Return the sound that *configuration* describes.
 
-    ISO/IEC 14496-3, 1.6.2.1. Raises UnusableSource where it cannot be read or is not AAC.
+    ISO/IEC 14496-3, 1.6.2.1; RFC 7845, 5.1. Raises UnusableSource where it cannot be read.
     """
-    if configuration.codec is not AudioCodec.AAC:
-        raise UnusableSource("the audio codec is not AAC: choose AAC in the broadcaster's settings")
-    bits = _Bits(configuration.data, "the AAC configuration is cut short")
+    match configuration.codec:
+        case AudioCodec.AAC:
+            return _parse_audio_specific_config(configuration.data)
+        case AudioCodec.OPUS:
+            return _parse_opus_head(configuration.data)
+        case _:
+            raise UnusableSource(
+                "the audio codec is neither AAC nor Opus: choose AAC in the broadcaster's settings"
+            )
+
+
+def _parse_audio_specific_config(data: bytes) -> AudioSource:
+    bits = _Bits(data, "the AAC configuration is cut short")
     object_type = bits.read(5)
     if object_type not in _AAC_OBJECT_TYPES:
         raise UnusableSource("the audio is not AAC-LC or HE-AAC: choose AAC in the broadcaster's settings")
@@ -170,6 +205,24 @@ def parse_audio(configuration: CodecConfiguration) -> AudioSource:
             "the sound has more channels than 5.1: choose stereo in the broadcaster's settings"
         )
     return AudioSource(sample_rate=sample_rate, channels=_CHANNELS[channels])
+
+
+def _parse_vp8_header(data: bytes) -> VideoSource:
+    if len(data) < _VP8_HEADER_BYTES or data[0] & 1 or data[3:6] != _VP8_START_CODE:
+        raise UnusableSource("the VP8 configuration is not the beginning of a key frame")
+    # Two upper bits say how a player may enlarge the picture; senders that use them mean the size itself.
+    width, height = (int.from_bytes(side, "little") & 0x3FFF for side in (data[6:8], data[8:10]))
+    _check_size(width, height)
+    return VideoSource(width=width, height=height, codec=VideoCodec.VP8)
+
+
+def _parse_opus_head(data: bytes) -> AudioSource:
+    if len(data) < _OPUS_HEAD_BYTES or not data.startswith(_OPUS_MAGIC) or data[8] >> 4:
+        raise UnusableSource("the Opus configuration is not an OpusHead")
+    channels, family = data[9], data[18]
+    if family != 0 or channels not in {1, 2}:
+        raise UnusableSource("the Opus sound has more than two channels: choose stereo")
+    return AudioSource(sample_rate=_OPUS_SAMPLE_RATE, channels=channels, codec=AudioCodec.OPUS)
 
 
 def snap_rate(rate: Fraction) -> Fraction:
@@ -200,6 +253,31 @@ def decide_frame_rate(*, declared: Sequence[Fraction | None], measured: Fraction
         rate = next(iter(candidates), Fraction(30))
     else:
         rate = next((rate for rate in candidates if _bears_out(measured, rate)), snap_rate(measured))
+    return _bounded(rate)
+
+
+def decide_adaptive_rate(
+    *, stated: Fraction | None, in_stream: Fraction | None, measured: Fraction | None
+) -> Fraction:
+    """Return the constant rate at which to encode a source whose own rate varies.
+
+    What its sender *stated* holds, whatever comes at first. A film's rate or more *in_stream* holds if the
+    pictures bear it out. A *measured* one of 24 or more is what a camera gives; below, the sender is held back,
+    and is trusted with 30. What is above and none of the usual rates is one of 60 that is held back.
+    """
+    if stated is not None and stated > 0:
+        return _bounded(snap_rate(stated))
+    if measured is None:
+        return _USUAL_RATE
+    if in_stream is not None and in_stream >= _LOWEST_IN_STREAM and _bears_out(measured, snap_rate(in_stream)):
+        return _bounded(snap_rate(in_stream))
+    nearest = min(_ADAPTIVE_RATES, key=lambda rate: abs(rate - measured))
+    if abs(nearest - measured) <= nearest * _SNAP_TOLERANCE:
+        return nearest
+    return MAX_FRAME_RATE if measured > _USUAL_RATE * (1 + _DECLARATION_TOLERANCE) else _USUAL_RATE
+
+
+def _bounded(rate: Fraction) -> Fraction:
     while rate > MAX_FRAME_RATE:
         rate /= 2
     while rate < MIN_FRAME_RATE:
@@ -238,11 +316,7 @@ def _parse_sequence_parameter_set(unit: bytes) -> VideoSource:
     bits.flag()  # gaps_in_frame_num_value_allowed_flag
     width, height, progressive = _read_size(bits, chroma)
     ratio, rate = _read_usability(bits) if bits.flag() else (Fraction(1), None)
-    if min(width, height) < MIN_SOURCE_SIDE or width * height > MAX_SOURCE_PIXELS:
-        raise UnusableSource(
-            f"the picture of {width}x{height} cannot be encoded: choose a size from {MIN_SOURCE_SIDE} pixels"
-            " on the short side to 4096x2304"
-        )
+    _check_size(width, height)
     return VideoSource(
         width=width,
         height=height,
@@ -255,6 +329,14 @@ def _parse_sequence_parameter_set(unit: bytes) -> VideoSource:
         progressive=progressive,
         declared_rate=rate,
     )
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < MIN_SOURCE_SIDE or width * height > MAX_SOURCE_PIXELS:
+        raise UnusableSource(
+            f"the picture of {width}x{height} cannot be encoded: choose a size from {MIN_SOURCE_SIDE} pixels"
+            " on the short side to 4096x2304"
+        )
 
 
 def _read_samples(bits: _Bits) -> tuple[int, int]:

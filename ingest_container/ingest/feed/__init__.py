@@ -1,6 +1,6 @@
 """The feed: a session's encoded frames, in groups that start at a keyframe.
 
-Protocols (RTMP, later WHIP) end in a feed and FFmpeg reads one, so nothing behind this package knows how
+Protocols (RTMP, WHIP) end in a feed and FFmpeg reads one, so nothing behind this package knows how
 the frames came in, and a feed can cross a process or a network.
 """
 

@@ -6,16 +6,11 @@ Video File Format Specification, version 10 (Adobe), annex E.
 from datetime import timedelta
 from struct import Struct
 
+from ingest.feed.file_clock import UnwritableFrame, file_time
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track
 
-# FLV counts milliseconds without a sign: this much is added to every time, so that decode times before the
-# first picture (frames out of order, sound that began earlier) stay above zero. The reader takes it off again.
-LEAD = timedelta(seconds=10)
 # A tag says its size in 24 bits.
 MAX_TAG_BYTES = 2**24 - 1
-# 32 bits of milliseconds are 49.7 days. FFmpeg takes a wrap for an ordinary one, but a replacement could not
-# know where it stands, so a feed ends before.
-MAX_DURATION = timedelta(days=49)
 
 _AUDIO_TAG, _VIDEO_TAG = 8, 9
 _MILLISECOND = timedelta(milliseconds=1)
@@ -32,19 +27,15 @@ _PREVIOUS_TAG_SIZE = Struct(">I")
 _AAC_FRAME = bytes((_AAC, _FRAME))
 
 
-class UnwritableFrame(ValueError):
-    """A frame that FLV has no room for: too large, before the feed's beginning, or days after it."""
-
-
 class FlvWriter:
-    """Writes feed items as FLV; times count from *origin*, with LEAD added.
+    """Writes feed items as FLV; times count from *origin*, with file_clock.LEAD added.
 
     *origin* is the session's: the presentation time of its first keyframe. Every writer of a session has the
     same, so whatever reads what it wrote sees the session's one clock.
     """
 
     def __init__(self, origin: timedelta) -> None:
-        self._origin = origin - LEAD
+        self._origin = origin
         self._last_milliseconds = {Track.VIDEO: 0, Track.AUDIO: 0}
 
     def header(self) -> bytes:
@@ -77,10 +68,7 @@ class FlvWriter:
         return _tag(_VIDEO_TAG, decode, fields, item.data)
 
     def _milliseconds(self, time: timedelta) -> int:
-        since = time - self._origin
-        if not timedelta(0) <= since <= MAX_DURATION:
-            raise UnwritableFrame("a frame's time is not within the session")
-        return round(since / _MILLISECOND)
+        return round(file_time(time, origin=self._origin) / _MILLISECOND)
 
 
 def _tag(kind: int, milliseconds: int, fields: bytes, data: bytes) -> bytes:

@@ -4,9 +4,11 @@ Every segment has sound, because players expect the tracks that a session began 
 interleaves, would hold back pictures for sound that never comes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
+from ingest.feed import opus
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, Track
 
 # ISO/IEC 14496-3, 1.6.2.1: AAC-LC (2), 48 kHz (index 3), stereo (2).
@@ -36,15 +38,31 @@ _ELEMENTS_BY_CHANNELS = {
 _SILENT_CHANNEL_BITS = 8 + 11 + 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """What a filler knows of a feed's sound: a frame of *silence* in its format, and how long frames sound."""
+
+    silence: bytes
+    duration: Callable[[bytes], timedelta]
+
+
+def sound_of(codec: AudioCodec, *, sample_rate: int, channels: int) -> Sound:
+    """Return what there is to know of sound in *codec*, whose decoder has *sample_rate* and *channels*."""
+    if codec is AudioCodec.OPUS:
+        return Sound(silence=opus.silent_packet(channels), duration=opus.packet_duration)
+    duration = timedelta(seconds=_SAMPLES_PER_FRAME) / sample_rate
+    return Sound(silence=silent_frame(channels), duration=lambda _: duration)
+
+
 class SilenceFiller:
-    """Says which silent frames to put into a feed whose sound has *sample_rate* and *channels*.
+    """Says which silent frames to put into a feed that has *sound*.
 
     *absent* tells that the source has no sound at all, so that there is none to wait for.
     """
 
-    def __init__(self, *, sample_rate: int, channels: int, absent: bool) -> None:
-        self._frame = silent_frame(channels)
-        self._frame_duration = timedelta(seconds=_SAMPLES_PER_FRAME) / sample_rate
+    def __init__(self, sound: Sound, *, absent: bool) -> None:
+        self._sound = sound
+        self._frame_duration = sound.duration(sound.silence)
         self._absent = absent
         self._patience = timedelta(0) if absent else PATIENCE
         self._heard_until: timedelta | None = None
@@ -54,7 +72,7 @@ class SilenceFiller:
         start = frame.decode_time
         if self._heard_until is not None and start < self._heard_until - self._frame_duration:
             return False
-        self._heard_until = start + self._frame_duration
+        self._heard_until = start + self._sound.duration(frame.data)
         self._patience = timedelta(0) if self._absent else PATIENCE
         return True
 
@@ -71,7 +89,11 @@ class SilenceFiller:
             # Rounded to microseconds each time: a part in fifty thousand, which the encoder's clock corrects.
             self._heard_until = time + self._frame_duration
             yield EncodedFrame(
-                track=Track.AUDIO, decode_time=time, presentation_time=time, keyframe=True, data=self._frame
+                track=Track.AUDIO,
+                decode_time=time,
+                presentation_time=time,
+                keyframe=True,
+                data=self._sound.silence,
             )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from bucketcast.stream.encoder_report import InputFault
+from bucketcast.stream.identifiers import StreamId
 from ingest.feed.frames import FeedItem
 from ingest.feed.source_metadata import SourceMetadata
 
@@ -75,6 +77,13 @@ class PublishRequest:
 
 class PublishSession(Protocol):
     """Takes what one publisher sends. One call is awaited before the next one is made."""
+
+    @property
+    def stream(self) -> StreamId:
+        """The stream that is published to."""
+
+    def faults(self) -> tuple[InputFault, ...]:
+        """What is wrong with the input now, as far as the publisher may change it."""
 
     async def receive(self, item: FeedItem) -> None:
         """Take *item*. While this waits, nothing is read from the publisher.

@@ -18,6 +18,7 @@ from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex
 from ingest.encode.ffmpeg import ffmpeg_arguments, find_ffmpeg, parse_version, printable
 from ingest.encode.ladder import EncodingPlan, plan_encoding
 from ingest.encode.source import AudioSource, SourceFacts, VideoSource
+from ingest.feed import AudioCodec
 
 STEREO = AudioSource(sample_rate=44_100, channels=2)
 TWO_RUNGS = StreamConfiguration(
@@ -220,8 +221,8 @@ def test_for_a_day_and_from_any_segment_on_a_keyframe_is_forced_at_exactly_the_f
 
 def test_the_printed_line_is_what_a_shell_splits_into_the_same_arguments() -> None:
     given = arguments(plan_encoding(TWO_RUNGS, SOURCE))
-    line = printable("/opt/ffmpeg", given, {7: "720p.ts", 8: "the small one.ts"})
-    assert shlex.split(line) == ["/opt/ffmpeg", *given, "<session.flv", "7>720p.ts", "8>the small one.ts"]
+    line = printable("/opt/ffmpeg", given, feed="session.mkv", outputs={7: "720p.ts", 8: "the small one.ts"})
+    assert shlex.split(line) == ["/opt/ffmpeg", *given, "<session.mkv", "7>720p.ts", "8>the small one.ts"]
 
 
 @pytest.mark.parametrize(
@@ -290,3 +291,24 @@ def test_an_ffmpeg_that_cannot_be_used_is_refused(says: str, status: int, reason
 def test_a_path_where_nothing_is_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="does not run"):
         find_ffmpeg(tmp_path / "ffmpeg")
+
+
+def test_an_adaptive_source_is_brought_to_one_size_before_its_frames_are_numbered() -> None:
+    """And its graph is never made anew: that would number them from zero again."""
+    facts = replace(SOURCE, video=VideoSource(width=480, height=270), adaptive=True)
+    plan = plan_encoding(TWO_RUNGS, facts)
+    assert option("-reinit_filter", plan) == "0"
+    assert option("-max_pixels", plan) == str(2 * 4096 * 2304)
+    assert arguments(plan).index("-reinit_filter") < arguments(plan).index("-i")
+    assert option("-filter_complex", plan) == (
+        "[0:v:0]scale=1280:720:flags=bicubic,setsar=1,settb=1/1000000,"
+        "fps=30000/1001:start_time=0.000000:round=near,format=yuv420p,split=2[v0][s0];"
+        "[s0]scale=640:360:flags=bicubic,setsar=1[v1]"
+    )
+    assert "-reinit_filter" not in arguments(plan_encoding(TWO_RUNGS, SOURCE))
+
+
+def test_the_feed_s_format_follows_from_its_codecs() -> None:
+    opus = replace(STEREO, codec=AudioCodec.OPUS)
+    given = arguments(plan_encoding(TWO_RUNGS, replace(SOURCE, audio=opus)))
+    assert given[given.index("-i") - 1] == "matroska"

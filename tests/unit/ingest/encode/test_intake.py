@@ -7,7 +7,7 @@ from bucketcast.stream.encoder_report import InputFault
 from ingest.encode.intake import MAX_JUMP, Intake, SourceChanged
 from ingest.encode.source import AudioSource, SourceFacts, VideoSource
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
-from ingest.feed.flv import LEAD, MAX_DURATION
+from ingest.feed.file_clock import LEAD, MAX_DURATION
 from ingest.feed.silence import PATIENCE, SILENT_CONFIGURATION
 
 AVC = CodecConfiguration(codec=VideoCodec.H264, data=b"avc")
@@ -15,11 +15,12 @@ AAC = CodecConfiguration(codec=AudioCodec.AAC, data=b"aac")
 ORIGIN = timedelta(0)
 
 
-def intake(*, audio: bool = True) -> Intake:
+def intake(*, audio: bool = True, adaptive: bool = False) -> Intake:
     source = SourceFacts(
         video=VideoSource(width=1280, height=720),
         audio=AudioSource(sample_rate=44_100, channels=1) if audio else None,
         frame_rate=Fraction(30),
+        adaptive=adaptive,
     )
     return Intake(source, origin=ORIGIN)
 
@@ -141,3 +142,19 @@ def test_sound_that_stops_is_replaced_and_is_heard_again_when_it_returns() -> No
     assert {item.track for item in silence} == {Track.AUDIO}
     assert one.take(sound(0.5)) == []
     assert one.take(sound(late + 0.1)) == [sound(late + 0.1)]
+
+
+def test_a_muted_camera_leaves_its_last_picture_for_as_long_as_the_sound_goes_on() -> None:
+    """An adaptive source's, that is: any other's session ends for what it lacks."""
+    one = intake(adaptive=True)
+    one.take(AVC)
+    one.take(AAC)
+    one.take(picture(0))
+    repeated: list[EncodedFrame] = []
+    for second in range(60):
+        heard, *pictures = one.take(sound(second))
+        assert heard == sound(second)
+        repeated += (item for item in pictures if isinstance(item, EncodedFrame))
+    assert {item.track for item in repeated} == {Track.VIDEO}
+    assert len(repeated) >= 57
+    assert one.take(picture(60)) == [picture(60)]

@@ -193,3 +193,45 @@ def test_shedding_leaves_one_rung_less_each_time_and_in_the_end_one(
         assert left.rungs == tuple(rung for rung in plan.rungs if rung.name != shed)
         plan = left
     assert len(plan.rungs) == 1
+
+
+def adaptive(facts: SourceFacts, full_size: tuple[int, int] | None = None) -> SourceFacts:
+    return replace(facts, adaptive=True, full_size=full_size)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (adaptive(source(480, 270)), FULL_HD),
+        (adaptive(source(480, 270), (1280, 720)), {"720p": "1280x720", "480p": "854x480", "360p": "640x360"}),
+        (adaptive(source(480, 270), (3840, 2160)), FULL_HD),
+        (
+            adaptive(source(270, 480)),
+            {"1080p": "1080x1920", "720p": "720x1280", "480p": "480x854", "360p": "360x640"},
+        ),
+        (
+            adaptive(source(320, 240)),
+            {"1080p": "1440x1080", "720p": "960x720", "480p": "640x480", "360p": "480x360"},
+        ),
+        (adaptive(source(480, 270), (320, 180)), {"360p": "320x180"}),
+        (adaptive(source(3840, 2160)), FULL_HD),
+    ],
+    ids=["not declared", "declared", "declared larger", "portrait", "4:3", "small for ever", "large at once"],
+)
+def test_an_adaptive_source_gets_the_rungs_that_it_may_grow_into(
+    facts: SourceFacts, expected: dict[str, str]
+) -> None:
+    assert sizes(facts) == expected
+
+
+@given(
+    width=st.integers(min_value=32, max_value=2000),
+    height=st.integers(min_value=32, max_value=2000),
+    full_size=st.none() | st.tuples(*(st.integers(min_value=32, max_value=2000),) * 2),
+)
+def test_a_plan_s_own_source_is_planned_alike(
+    width: int, height: int, full_size: tuple[int, int] | None
+) -> None:
+    """A session's successor is planned from it."""
+    plan = plan_encoding(DEFAULT, adaptive(source(width, height), full_size))
+    assert plan_encoding(DEFAULT, plan.source) == plan

@@ -9,6 +9,7 @@ from ingest.encode import opening
 from ingest.encode.opening import Opening
 from ingest.encode.source import AudioSource, Opened, UnusableSource
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
+from ingest.feed.source_metadata import SourceMetadata
 
 # What x264 writes for 320x180 at 25 frames a second.
 AVC = CodecConfiguration(
@@ -75,7 +76,9 @@ def test_what_comes_before_the_first_keyframe_is_dropped() -> None:
 
 
 def test_a_rate_that_metadata_states_is_believed_if_the_pictures_bear_it_out() -> None:
-    opened, _ = open_with([AVC, AAC, *pictures(60, every=33)], Opening(Fraction("29.97")))
+    opened, _ = open_with(
+        [AVC, AAC, *pictures(60, every=33)], Opening(SourceMetadata(frame_rate=Fraction("29.97")))
+    )
     assert opened is not None
     assert opened.source.frame_rate == Fraction(30000, 1001)
 
@@ -124,6 +127,73 @@ def test_a_format_that_changes_while_it_is_looked_at_is_refused(changed: CodecCo
 def test_an_unusable_source_is_refused_with_the_reason(items: list[FeedItem], reason: str) -> None:
     with pytest.raises(UnusableSource, match=reason):
         open_with(items)
+
+
+def adaptive(width: int | None = None, height: int | None = None, rate: int | None = None) -> Opening:
+    frame_rate = None if rate is None else Fraction(rate)
+    return Opening(SourceMetadata(width=width, height=height, frame_rate=frame_rate, adaptive=True))
+
+
+VP8 = CodecConfiguration(codec=VideoCodec.VP8, data=bytes.fromhex("3046019d012ae0010e01"))  # 480x270
+UPRIGHT = CodecConfiguration(codec=VideoCodec.VP8, data=bytes.fromhex("3046019d012a0e01e001"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "full_size"),
+    [
+        ((1280, 720), (1280, 720)),
+        ((1920, 1088), (1920, 1088)),
+        ((720, 1280), None),
+        ((640, 480), None),
+        ((320, 180), (480, 270)),
+        ((1280, None), None),
+        ((0, 720), None),
+        ((-1280, -720), None),
+        ((16_000, 9_000), None),
+    ],
+    ids=[
+        *("of its shape", "cropped", "turned", "another aspect", "smaller than the picture"),
+        *("half", "nothing", "negative", "more than is decoded"),
+    ],
+)
+def test_the_size_that_an_adaptive_source_declares_counts_if_its_first_picture_bears_it_out(
+    declared: tuple[int, int | None], full_size: tuple[int, int] | None
+) -> None:
+    opened, _ = open_with([VP8, AAC, *pictures(60)], adaptive(*declared))
+    assert opened is not None
+    assert opened.source.adaptive
+    assert (opened.source.video.width, opened.source.video.height) == (480, 270)
+    assert opened.source.full_size == full_size
+
+
+@pytest.mark.parametrize(("stated", "rate"), [(None, 30), (25, 25)])
+def test_an_adaptive_source_that_starts_at_five_pictures_a_second_gets_more(
+    stated: int | None, rate: int
+) -> None:
+    opened, _ = open_with([VP8, AAC, *pictures(60, every=200)], adaptive(rate=stated))
+    assert opened is not None
+    assert opened.source.frame_rate == rate
+
+
+def test_a_phone_that_is_turned_in_the_first_second_begins_again() -> None:
+    one = adaptive(1280, 720)
+    items = [VP8, AAC, *pictures(3), UPRIGHT, frame(120), *pictures(20)]
+    opened, _ = open_with(items, one)
+    assert opened is not None
+    assert opened.items[0] == UPRIGHT
+    assert len(opened.items) == 2 + 14
+    assert opened.source.full_size is None
+
+
+def test_an_adaptive_source_may_begin_with_sound_alone_for_a_minute() -> None:
+    one = adaptive()
+    assert open_with([AAC, *(sound(time) for time in range(0, 60_001, 20))], one) == (None, 3002)
+    late = [frame(61_000 + 40 * number, keyframe=number == 0) for number in range(20)]
+    opened, _ = open_with([VP8, *late], one)
+    assert opened is not None
+    assert opened.source.audio is not None
+    with pytest.raises(UnusableSource, match="turn the camera on"):
+        open_with([AAC, *(sound(time) for time in range(0, 61_000, 20))], adaptive())
 
 
 COPYING = StreamConfiguration(

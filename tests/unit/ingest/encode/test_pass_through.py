@@ -27,7 +27,7 @@ from ingest.encode.pass_through import (
     observed_delay,
     observed_for,
 )
-from ingest.encode.source import SourceFacts, VideoSource
+from ingest.encode.source import AudioSource, SourceFacts, VideoSource
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 
 BITRATE = BitsPerSecond(400_000)
@@ -46,6 +46,14 @@ IDR, INTRA, INTER = b"\x65", b"\x41intra", b"\x41"
 
 def plan(video: VideoSource = VIDEO, rate: Fraction = Fraction(RATE)) -> EncodingPlan:
     return plan_encoding(CONFIGURATION, SourceFacts(video=video, audio=None, frame_rate=rate))
+
+
+OPUS = AudioSource(sample_rate=48_000, channels=2, codec=AudioCodec.OPUS)
+
+
+def with_source(*, audio: AudioSource | None = None, adaptive: bool = False) -> EncodingPlan:
+    facts = SourceFacts(video=VIDEO, audio=audio, frame_rate=Fraction(RATE), adaptive=adaptive)
+    return plan_encoding(CONFIGURATION, facts)
 
 
 def units(*contents: bytes) -> bytes:
@@ -106,6 +114,9 @@ def test_the_profiles_that_every_player_decodes_can_be_copied(profile: int) -> N
         (plan(replace(VIDEO, profile=110)), "profile"),
         (plan(replace(VIDEO, level=60)), "level"),
         (plan(rate=Fraction(30000, 1001)), "whole number of frames"),
+        (plan(replace(VIDEO, codec=VideoCodec.VP8)), r"not H\.264 with AAC"),
+        (with_source(audio=OPUS), r"not H\.264 with AAC"),
+        (with_source(adaptive=True), "change their size"),
     ],
 )
 def test_a_source_of_another_format_is_encoded(one: EncodingPlan, reason: str) -> None:

@@ -13,6 +13,7 @@ from ingest.encode.source import (
     AudioSource,
     UnusableSource,
     VideoSource,
+    decide_adaptive_rate,
     decide_frame_rate,
     measure_rate,
     parse_audio,
@@ -241,6 +242,10 @@ def test_whatever_bytes_come_they_are_read_or_refused(data: bytes) -> None:
         assert source.height >= 32
     with suppress(UnusableSource):
         assert parse_audio(CodecConfiguration(codec=AudioCodec.AAC, data=data)).channels
+    with suppress(UnusableSource):
+        assert parse_video(CodecConfiguration(codec=VideoCodec.VP8, data=data)).width >= 32
+    with suppress(UnusableSource):
+        assert parse_audio(CodecConfiguration(codec=AudioCodec.OPUS, data=b"OpusHead" + data)).channels <= 2
 
 
 @pytest.mark.parametrize(
@@ -331,3 +336,99 @@ def test_the_frame_rate_is_always_within_its_bounds(
     declared: list[Fraction | None], measured: Fraction | None
 ) -> None:
     assert MIN_FRAME_RATE <= decide_frame_rate(declared=declared, measured=measured) <= MAX_FRAME_RATE
+
+
+def vp8(data: str) -> CodecConfiguration:
+    return CodecConfiguration(codec=VideoCodec.VP8, data=bytes.fromhex(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        ("3046019d012ae0010e01", (480, 270)),
+        ("1046019d012a80078304", (1920, 1155)),
+        # Both scales say that a player may enlarge the picture, which is no part of its size.
+        ("1046019d012a00450241", (1280, 258)),
+    ],
+)
+def test_a_vp8_key_frame_says_its_size(data: str, size: tuple[int, int]) -> None:
+    source = parse_video(vp8(data))
+    assert source == VideoSource(width=size[0], height=size[1], codec=VideoCodec.VP8)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("", "beginning of a key frame"),
+        ("3046019d012ae0010e", "beginning of a key frame"),
+        ("3146019d012ae0010e01", "beginning of a key frame"),
+        ("3046019d012be0010e01", "beginning of a key frame"),
+        ("3046019d012a10001000", "16x16"),
+        ("3046019d012aff3fff3f", "16383x16383"),
+    ],
+    ids=["nothing", "cut short", "an inter frame", "no start code", "too small", "too large"],
+)
+def test_an_unusable_vp8_configuration_is_refused(data: str, reason: str) -> None:
+    with pytest.raises(UnusableSource, match=reason):
+        parse_video(vp8(data))
+
+
+def opus(*, version: int = 1, channels: int = 2, family: int = 0) -> bytes:
+    return b"OpusHead" + bytes((version, channels)) + bytes.fromhex("3801 44ac0000 0000") + bytes((family,))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_opus_is_decoded_at_48_khz_whatever_was_recorded(channels: int) -> None:
+    source = parse_audio(CodecConfiguration(codec=AudioCodec.OPUS, data=opus(channels=channels)))
+    assert source == AudioSource(sample_rate=48_000, channels=channels, codec=AudioCodec.OPUS)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not an OpusHead"),
+        (opus()[:-1], "not an OpusHead"),
+        (b"OpusTags" + opus()[8:], "not an OpusHead"),
+        (opus(version=16), "not an OpusHead"),
+        (opus(channels=0), "channels"),
+        (opus(channels=6, family=1), "channels"),
+        (opus(family=255), "channels"),
+    ],
+    ids=["nothing", "cut short", "tags", "a later version", "no channel", "5.1", "no arrangement"],
+)
+def test_unusable_opus_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(UnusableSource, match=reason):
+        parse_audio(CodecConfiguration(codec=AudioCodec.OPUS, data=data))
+
+
+@pytest.mark.parametrize(
+    ("stated", "in_stream", "measured", "rate"),
+    [
+        (30, None, 5, 30),
+        (60, 30, 30, 60),
+        (Fraction("29.97"), None, 15, Fraction(30000, 1001)),
+        (5, None, 5, 10),
+        (120, None, None, 60),
+        (None, None, None, 30),
+        (None, None, 5, 30),
+        (None, None, 15, 30),
+        (None, None, 24, 24),
+        (None, None, Fraction("25.1"), 25),
+        (None, None, 27, 30),
+        (None, None, 33, 30),
+        (None, None, 40, 60),
+        (None, None, Fraction("49.9"), 50),
+        (None, None, 120, 60),
+        (None, Fraction(30000, 1001), 30, Fraction(30000, 1001)),
+        (None, Fraction(24000, 1001), 24, Fraction(24000, 1001)),
+        (None, 60, 30, 30),
+        (None, 15, 15, 30),
+        (None, 30, None, 30),
+    ],
+)
+def test_a_source_that_is_held_back_at_first_is_not_taken_at_its_first_rate(
+    stated: Fraction | None, in_stream: Fraction | None, measured: Fraction | None, rate: Fraction
+) -> None:
+    values = (None if value is None else Fraction(value) for value in (stated, in_stream, measured))
+    first, second, third = values
+    assert decide_adaptive_rate(stated=first, in_stream=second, measured=third) == rate

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
-from ingest.feed.flv import LEAD, MAX_DURATION, MAX_TAG_BYTES, FlvWriter, UnwritableFrame
+from ingest.feed.file_clock import LEAD, MAX_DURATION, UnwritableFrame
+from ingest.feed.flv import MAX_TAG_BYTES, FlvWriter
 
 ORIGIN = timedelta(hours=3)
 # Baseline, 16 x 16: enough for a demuxer, which does not decode.

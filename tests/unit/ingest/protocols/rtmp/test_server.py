@@ -22,8 +22,8 @@ from ingest.protocols.publishing import (
 from ingest.protocols.rtmp import RtmpLimits, RtmpServer, messages
 from ingest.protocols.rtmp.chunks import Message
 from ingest.protocols.rtmp.messages import UserControlType
+from tools.recording_sessions import KEY, RecordingHandler, RecordingSession
 from tools.rtmp_client import PublishFailed, RtmpPublisher, publish
-from tools.rtmp_sessions import KEY, RecordingHandler, RecordingSession
 
 # Short enough for a test, long enough for a busy machine where a test is not about time.
 LIMITS = RtmpLimits(linger_seconds=0.5, shutdown_seconds=2.0)

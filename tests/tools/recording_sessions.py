@@ -1,8 +1,10 @@
-"""What an RTMP server hands its publishers to in tests: sessions that remember."""
+"""What a server hands its publishers to in tests: sessions that remember."""
 
 import asyncio
 from collections.abc import Callable
 
+from bucketcast.stream.encoder_report import InputFault
+from bucketcast.stream.identifiers import parse_stream_id
 from ingest.feed.frames import EncodedFrame, FeedItem
 from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.publishing import CloseReason, PublishRefused, PublishRequest, RefusalReason
@@ -12,6 +14,8 @@ KEY = "stream-key-of-tests"
 
 class RecordingSession:
     """Remembers what it was given; *on_item* may look at each item, and wait or raise."""
+
+    stream = parse_stream_id("demo")
 
     def __init__(self, on_item: Callable[[FeedItem], object] | None = None) -> None:
         self.items: list[FeedItem] = []
@@ -28,6 +32,10 @@ class RecordingSession:
     def frames(self) -> list[EncodedFrame]:
         """The frames among the items."""
         return [item for item in self.items if isinstance(item, EncodedFrame)]
+
+    def faults(self) -> tuple[InputFault, ...]:
+        """None."""
+        return ()
 
     async def receive(self, item: FeedItem) -> None:
         """Remember *item*, when the gate is open."""

@@ -1,0 +1,54 @@
+from datetime import timedelta
+
+import av
+import pytest
+from av.audio.codeccontext import AudioCodecContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.feed.opus import packet_duration, silent_packet
+
+
+def head(channels: int) -> bytes:
+    return b"OpusHead\x01" + bytes((channels,)) + bytes.fromhex("0000 80bb0000 0000 00")
+
+
+@pytest.mark.parametrize("decoder_name", ["opus", "libopus"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("packet_channels", [1, 2])
+def test_a_silent_packet_decodes_to_20_ms_of_zeros(
+    decoder_name: str, channels: int, packet_channels: int
+) -> None:
+    decoder = av.CodecContext.create(decoder_name, "r")
+    assert isinstance(decoder, AudioCodecContext)
+    decoder.extradata = head(channels)
+    for _ in range(3):
+        (frame,) = decoder.decode(av.Packet(silent_packet(packet_channels)))
+        assert frame.layout.nb_channels == channels
+        assert (frame.samples, frame.sample_rate) == (960, 48_000)
+        assert not frame.to_ndarray().any()
+
+
+@pytest.mark.parametrize(
+    ("packet", "milliseconds"),
+    [
+        ("f8", 20),
+        ("08", 20),
+        ("18", 60),
+        ("e0", 2.5),
+        ("70", 10),
+        ("f9", 40),
+        ("fa", 40),
+        ("fb03", 60),
+        ("fb3f", 120),
+        ("fb", 0),
+        ("", 0),
+    ],
+)
+def test_a_packet_says_how_long_it_sounds(packet: str, milliseconds: float) -> None:
+    assert packet_duration(bytes.fromhex(packet)) == timedelta(milliseconds=milliseconds)
+
+
+@given(st.binary(max_size=10))
+def test_no_packet_sounds_for_longer_than_120_ms(packet: bytes) -> None:
+    assert timedelta(0) <= packet_duration(packet) <= timedelta(milliseconds=120)
