@@ -425,6 +425,26 @@ def on_air() -> Program:
     )
 
 
+def whole(make: MakePublisher = publisher, make_claims: MakeClaims = claims) -> Scenario:
+    """All of them together: 19 million states, some eight minutes and 2.3 GB, more than fits into the suite.
+
+    Three segments are on air in two rungs. A fourth comes late, from an encoder that does not know that it is a
+    zombie, and the newcomer brings the first of its own; time may pass before, between or behind all of it.
+    """
+    one = publishing_in_rounds(make)
+    return Scenario(
+        covers="two publishers, a claimant that brings media, a zombie that uploads and reports, and time",
+        before=on_air(),
+        actors=(
+            ("zombie", (encoding(FIRST, A, media([3]), before=BEGUN),)),
+            ("claimant", (claiming(B, make=make_claims), encoding(SECOND, B, media([0])))),
+            ("publisher 1", (one,)),
+            ("publisher 2", (one,)),
+            ("time", (passing(5),)),
+        ),
+    )
+
+
 def scenarios(make: MakePublisher = publisher, make_claims: MakeClaims = claims) -> dict[str, Scenario]:
     """What is explored, with publishers and claims as *make* and *make_claims* build them."""
     tail, whole, first = media([3]), media([0, 1, 2, 3]), media([0])

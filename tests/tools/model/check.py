@@ -5,7 +5,7 @@ long after everything, then once more when the reconnect window is over. Two wor
 in their buckets must come to publish the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,8 @@ from typing import Final
 from bucketcast.objects import Generation
 from bucketcast.ports import StoredDocument
 from bucketcast.stream.identifiers import RungName, StreamId
-from tools.model.explore import Explored, Explorer
+from tools.model.exhaust import Explored, exhaust
+from tools.model.explore import Explorer
 from tools.model.ports import CLOCK, DOCUMENTS, MEDIA, Held, held, set_clock, stored_document
 from tools.model.program import Act, Program, Programs
 from tools.model.promises import Broken, Promises
@@ -71,9 +72,16 @@ class Check:
         """What walks from *world* through all that *actors* can do."""
         return Explorer(Programs(self.cells), self.promises, actors, world, reached=self.recover)
 
-    def explore(self, world: World, actors: Actors, *, limit: int | None = None) -> Explored:
-        """Check everything that *actors* can do from *world* on, or raise Violation."""
-        return self.explorer(world, actors).explore(limit=limit)
+    def explore(
+        self,
+        world: World,
+        actors: Actors,
+        *,
+        limit: int | None = None,
+        progress: Callable[[Explored], None] = lambda _: None,
+    ) -> Explored:
+        """Check everything that *actors* can do from *world* on, or raise Violation; see `exhaust`."""
+        return exhaust(self.explorer(world, actors), limit=limit, progress=progress)
 
     def recover(self, world: World) -> None:
         """Raise Broken unless *world*, left alone, comes to publish all that its buckets hold."""

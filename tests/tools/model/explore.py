@@ -1,16 +1,18 @@
-"""Exploration: every order of the actors' calls, breadth first, so that a trace has the fewest steps.
+"""Exploration: what the actors can do from a state on, call by call.
 
-The graph has no cycles, since a local history only grows. So one reduction is sound and simple: where an
-actor's next call reads only what nobody else may write any more, that call is taken alone. It commutes with
-all that others can still do and changes no world, so every world is reached as before, with every set of
-actors dead in it: an actor that is never scheduled again is one that crashed. Actors of the same program are
-interchangeable, so their order in a state is none.
+The graph of states has no cycles, since a local history only grows. Two reductions are sound and simple, and
+can be left out, to see that the worlds are the same without:
 
-Visited states are kept as 64-bit hashes: at a million states, the chance that two of them are taken for one is
-below 1 in 10 million.
+- Where an actor's next call reads only what nobody else may write any more, that call is taken alone. It
+  commutes with all that others can still do and changes no world, so every world is reached as before, with
+  every set of actors dead in it: an actor that is never scheduled again is one that crashed.
+- Actors of the same program are interchangeable, so their order in a state is none: a trace in which they are
+  swapped has the same calls, and leads to the same world.
+
+What an act may still write is declared, and held against every call that is reached: where a declaration
+lacked a write, the first such call would be reached too, since all calls before it keep to what was declared.
 """
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,25 +74,11 @@ class Violation(AssertionError):
         self.trace: Final = tuple(trace)
 
 
-@dataclass(frozen=True, slots=True)
-class Explored:
-    """How large the graph was."""
-
-    states: int
-    transitions: int
-    worlds: int
-    histories: int
-
-    def __str__(self) -> str:
-        """In one line."""
-        return (
-            f"{self.states} states, {self.transitions} transitions, {self.worlds} worlds, "
-            f"{self.histories} local histories"
-        )
-
-
 State = tuple[World, tuple[Node, ...]]
 """A world, and for each actor its local history."""
+
+Sides = tuple[int, ...]
+"""What each actor may still write, by number."""
 
 
 class Explorer:
@@ -104,78 +92,46 @@ class Explorer:
         world: World,
         *,
         reached: Callable[[World], None] = lambda _: None,
+        reduced: bool = True,
     ) -> None:
-        """Let *actors*, each with a name, begin in *world*; *reached* is called once for each world."""
+        """Let *actors*, each with a name, begin in *world*; *reached* is to be called once for each world.
+
+        Unless it is *reduced*, every order of calls is another, also of those that commute.
+        """
         self.programs: Final = programs
         self._cells = programs.cells
         self._laws = laws
         self._world = world
         self.reached: Final = reached
+        self._reduced = reduced
         given = list(actors)
         places = {program: place for place, (_, program) in reversed(list(enumerate(given)))}
         self._actors = sorted(given, key=lambda actor: places[actor[1]])  # alike ones side by side
-        self._alike = list(_alike([program for _, program in self._actors]))
-        self._settled: dict[tuple[Operation, tuple[frozenset[str], ...]], tuple[int, ...] | None] = {}
+        self._alike = list(_alike([program for _, program in self._actors])) if reduced else []
+        self._pairs = [i for start, end in self._alike for i in range(start, end - 1)]
+        self._sides = _Sides(programs.writes)
+        self._settled: dict[tuple[int, Node, Sides], tuple[int, ...] | None] = {}
         self.told: list[Step] | None = None  # what happens, while it is to be told
         self._names = [name for name, _ in self._actors]
-
-    def explore(self, *, limit: int | None = None) -> Explored:
-        """Visit everything, or raise Violation with a shortest trace.
-
-        Raises RuntimeError where there are more than *limit* states.
-        """
-        parents, movers = array("L", [0]), array("B", [0])
-        visited: set[int] = set()
-        worlds: set[World] = set()
-        frontier: list[tuple[int, State]] = []
-        following: list[tuple[int, State]] = []
-        transitions = place = mover = 0
-
-        def visit(state: State) -> None:
-            key = hash(state)
-            if key in visited:
-                return
-            visited.add(key)
-            parents.append(place)
-            movers.append(mover)
-            if state[0] not in worlds:
-                worlds.add(state[0])
-                self.reached(state[0])
-            following.append((len(parents) - 1, state))
-
-        try:
-            visit(self.first())
-            while following:
-                frontier, following = following, []
-                for place, state in frontier:  # noqa: B007 - visit takes it as the parent
-                    for mover in self.able(state[1]):
-                        transitions += 1
-                        visit(self._moved(state, mover))
-                if limit is not None and len(visited) > limit:
-                    raise RuntimeError(f"more than {limit} states")
-        except AssertionError as error:
-            raise Violation(error, self._trace(parents, movers, place, mover)) from error
-        return Explored(len(visited), transitions, len(worlds), len(self.programs))
 
     def first(self) -> State:
         """Where it begins."""
         roots = [self.programs.root(program, self._world) for _, program in self._actors]
-        nodes = tuple([self._begun(root, self._world) for root in roots])
-        return self._normal((self._world, nodes))
+        nodes = [self._begun(root, self._world) for root in roots]
+        return self._world, self.settled(self._world, nodes)
 
-    def _moved(self, state: State, actor: int) -> State:
-        return self._normal(self.step(state, actor))
-
-    def _normal(self, state: State) -> State:
-        """*state* after all calls that commute with all that others may still do, alike actors in order."""
+    def settled(self, world: World, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """*nodes* after all calls that commute with all that others may still do, alike actors in order."""
+        nodes, sides = tuple(nodes), self.sides(nodes)
         moved = True
         while moved:
             moved = False
-            for actor in range(len(state[1])):
-                while self._is_alone(state, actor):
-                    state = self.step(state, actor)
+            for actor in range(len(nodes)):
+                while self.is_alone(world, actor, nodes[actor], sides):
+                    _, nodes = self.step((world, nodes), actor)
+                    sides = self.sides(nodes)
                     moved = True
-        return self._ordered(state)
+        return self.ordered(nodes)
 
     def step(self, state: State, actor: int, fate: Fate = Fate.DONE) -> State:
         """*state* after the next call of *actor*, of which *fate* says what becomes."""
@@ -212,49 +168,81 @@ class Explorer:
         return self._laws.after_write(before, after, cell)
 
     def able(self, nodes: tuple[Node, ...]) -> list[int]:
-        """The actors that have something to do; of several in the same place one."""
-        return [i for i, node in enumerate(nodes) if node != DONE and node not in nodes[:i]]
+        """The actors that have something to do; of alike ones in the same place one."""
+        return [i for i, node in enumerate(nodes) if node != DONE and not (self._reduced and node in nodes[:i])]
 
-    def _is_alone(self, state: State, actor: int) -> bool:
+    def sides(self, nodes: Iterable[Node]) -> Sides:
+        """What each of *nodes* may still write."""
+        return tuple([self._sides[node] for node in nodes])
+
+    def is_alone(self, world: World, actor: int, node: Node, sides: Sides) -> bool:
         """Whether the next call of *actor* commutes with all that others may still do, and changes no world."""
-        world, nodes = state
-        operation = self.programs.operation(nodes[actor])
-        if operation is None or operation.writes is not None:
+        try:
+            cells = self._settled[actor, node, sides]
+        except KeyError:
+            cells = self._settled[actor, node, sides] = self._settling(actor, node, sides)
+        if cells is None:
             return False
-        if operation.at_once:
-            return True
-        writes = self.programs.writes
-        others = tuple([writes(node) for i, node in enumerate(nodes) if i != actor])
-        if (operation, others) not in self._settled:
-            needed = operation.settled_by(sorted(frozenset().union(*others)), self._laws.is_final)
-            cells = None if needed is None else tuple(map(self._cells.index, needed))
-            self._settled[operation, others] = cells
-        cells = self._settled[operation, others]
-        return cells is not None and all(at(world, cell) for cell in cells)
+        for cell in cells:  # noqa: SIM110 - asked millions of times, and a generator takes three times as long
+            if not at(world, cell):
+                return False
+        return True
 
-    def _ordered(self, state: State) -> State:
-        world, nodes = state
+    def _settling(self, actor: int, node: Node, sides: Sides) -> tuple[int, ...] | None:
+        """The cells that must be held for the next call of *actor* to be taken alone; None if it never is."""
+        operation = self.programs.operation(node)
+        if operation is None or operation.writes is not None:
+            return None
+        if operation.at_once:
+            return ()
+        if not self._reduced:
+            return None
+        others = [self._sides.patterns[side] for i, side in enumerate(sides) if i != actor]
+        needed = operation.settled_by(sorted(frozenset().union(*others)), self._laws.is_final)
+        return None if needed is None else tuple(map(self._cells.index, needed))
+
+    def ordered(self, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+        """*nodes* with alike actors in order."""
+        for left in self._pairs:
+            if nodes[left] > nodes[left + 1]:
+                break
+        else:
+            return nodes
         for start, end in self._alike:
             order = sorted(range(start, end), key=nodes.__getitem__)
             nodes = (*nodes[:start], *[nodes[i] for i in order], *nodes[end:])
             if self.told is not None:
                 self._names[start:end] = [self._names[i] for i in order]
-        return world, nodes
+        return nodes
 
-    def _trace(self, parents: Sequence[int], movers: Sequence[int], last: int, mover: int) -> list[Step]:
-        """What happens on the way to state *last*, and in the step of *mover* behind it."""
-        way = [mover] if last else []
-        while last > 1:
-            way.append(movers[last])
-            last = parents[last]
+    def trace(self, movers: Iterable[int]) -> list[Step]:
+        """What happens when *movers* take their steps, one after the other, until a promise breaks."""
         told: list[Step] = []
-        self.told = told
+        self.told, names = told, list(self._names)
         with suppress(AssertionError):
             state = self.first()
-            for actor in reversed(way):
-                state = self._moved(state, actor)
-        self.told = None
+            for mover in movers:
+                world, nodes = self.step(state, mover)
+                state = world, self.settled(world, nodes)
+        self.told, self._names = None, names
         return told
+
+
+class _Sides(dict[Node, int]):
+    """For each local history the number of what may still be written: few differ."""
+
+    def __init__(self, writes: Callable[[Node], frozenset[str]]) -> None:
+        super().__init__()
+        self._writes = writes
+        self._numbers: dict[frozenset[str], int] = {}
+        self.patterns: list[frozenset[str]] = []
+
+    def __missing__(self, node: Node) -> int:
+        patterns = self._writes(node)
+        number = self[node] = self._numbers.setdefault(patterns, len(self.patterns))
+        if number == len(self.patterns):
+            self.patterns.append(patterns)
+        return number
 
 
 def _alike(programs: Sequence[Program]) -> Iterator[tuple[int, int]]:
