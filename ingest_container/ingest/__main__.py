@@ -13,6 +13,7 @@ from typing import Final
 
 import uvicorn
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 
 from bucketcast.errors import InvalidSettings
 from bucketcast.gcp.clients import storage_client
@@ -25,9 +26,12 @@ from ingest.control import Control
 from ingest.encode.ffmpeg import find_ffmpeg
 from ingest.metrics import Metrics
 from ingest.protocols.rtmp import RtmpServer
+from ingest.protocols.whip.addresses import served_addresses
+from ingest.protocols.whip.server import WhipServer
 from ingest.session import Surroundings
 from ingest.settings import Settings, read_settings
-from ingest.web import web_application
+from ingest.web import web_application, whip_application
+from ingest.whip_metrics import WhipCollector
 
 # Uploads of a few streams' rungs at the same time; each thread waits for the network nearly always.
 UPLOAD_THREADS: Final = 16
@@ -66,26 +70,38 @@ async def _serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics(CollectorRegistry())
     broadcasters = Broadcasters(_surroundings(settings, metrics))
-    rtmp = RtmpServer(broadcasters)
+    rtmp, whip = RtmpServer(broadcasters), WhipServer(broadcasters)
     await rtmp.start(settings.host, settings.rtmp_port)
+    await whip.start(served_addresses(settings.host), settings.whip.udp_port, announced=settings.whip.addresses)
+    metrics.registry.register(WhipCollector(lambda: whip.sessions))
+    publishing = whip_application(whip, settings.whip.endpoint, viewer_url=settings.whip.viewer_url)
+    webs = [
+        _web_server(web_application(metrics.registry), settings.host, settings.http_port),
+        _web_server(publishing, settings.host, settings.whip.port),
+    ]
+    serving = [asyncio.create_task(web.serve()) for web in webs]
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.gather(rtmp.close(), whip.close())
+    for web in webs:
+        web.should_exit = True
+    stopping.cancel()
+    await asyncio.gather(*serving)
+
+
+def _web_server(application: Starlette, host: str, port: int) -> uvicorn.Server:
     web = uvicorn.Server(
         uvicorn.Config(
-            web_application(metrics.registry),
-            host=settings.host,
-            port=settings.http_port,
+            application,
+            host=host,
+            port=port,
             log_config=None,
             access_log=False,
             lifespan="off",
         )
     )
     web.capture_signals = nullcontext  # type: ignore[assignment] # ours end the sessions first
-    serving = asyncio.create_task(web.serve())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    await rtmp.close()
-    web.should_exit = True
-    stopping.cancel()
-    await serving
+    return web
 
 
 def _surroundings(settings: Settings, metrics: Metrics) -> Surroundings:

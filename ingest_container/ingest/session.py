@@ -80,7 +80,7 @@ class Session:
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
         self._metrics = StreamMetrics(surroundings.metrics, record.stream)
-        self._monitor = InputMonitor(has_audio=opened.source.audio is not None)
+        self._monitor = InputMonitor(has_audio=opened.source.audio is not None, adaptive=opened.source.adaptive)
         self._media_at = self._loop.time()
         self._is_writing = False
         self._writer = TimelineWriter(

@@ -68,6 +68,7 @@ def _options() -> argparse.Namespace:
     add("--data", type=Path, metavar="DIR", help="keep buckets, documents and keys in DIR between runs")
     add("--port", type=_port, default=8080, help="web: viewer page, API, buckets (default: %(default)s)")
     add("--rtmp-port", type=_port, default=1935, help="RTMP (default: %(default)s)")
+    add("--whip-port", type=_port, default=8889, help="WHIP and the studio (default: %(default)s)")
     add("--metrics-port", type=_port, default=9090, help="the ingest's metrics (default: %(default)s)")
     add("--firestore-port", type=_port, default=8086, help="Firestore's gRPC (default: %(default)s)")
     add("--ffmpeg", type=Path, metavar="FILE", help="an FFmpeg to use instead of the packaged one")
@@ -91,6 +92,7 @@ def _run(options: argparse.Namespace, stack: contextlib.ExitStack) -> None:
         ports=Ports(
             web=options.port,
             rtmp=options.rtmp_port,
+            whip=options.whip_port,
             metrics=options.metrics_port,
             firestore=options.firestore_port,
         ),
@@ -158,7 +160,9 @@ def _print_table(system: System, stream: CreatedStream, folder: Path) -> None:
     rows = (
         ("Viewer page", system.viewer_page(stream.id)),
         ("RTMP server", system.rtmp_url),
+        ("WHIP server", system.whip_url),
         ("Stream key", stream.stream_key),
+        ("Studio", f"{system.studio_url}#key={stream.stream_key}"),
         ("API", f"{system.url}/v1/streams"),
         ("Admin token", system.admin_token),
         ("Bucket", f"{system.media_url}/{stream.id}/master.m3u8"),

@@ -51,6 +51,7 @@ class Ports:
 
     web: int
     rtmp: int
+    whip: int
     metrics: int
     firestore: int
 
@@ -64,11 +65,11 @@ class CreatedStream:
 
 
 def free_ports() -> Ports:
-    """Four ports that nobody listens on now."""
+    """Ports that nobody listens on now."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(closing(socket.create_server((HOST, 0)))) for _ in range(4)]
-        web, rtmp, metrics, firestore = (taken.getsockname()[1] for taken in sockets)
-    return Ports(web=web, rtmp=rtmp, metrics=metrics, firestore=firestore)
+        sockets = [stack.enter_context(closing(socket.create_server((HOST, 0)))) for _ in range(5)]
+        web, rtmp, whip, metrics, firestore = (taken.getsockname()[1] for taken in sockets)
+    return Ports(web=web, rtmp=rtmp, whip=whip, metrics=metrics, firestore=firestore)
 
 
 def check_ports(ports: Ports) -> None:
@@ -76,6 +77,7 @@ def check_ports(ports: Ports) -> None:
     for option, port in (
         ("--port", ports.web),
         ("--rtmp-port", ports.rtmp),
+        ("--whip-port", ports.whip),
         ("--metrics-port", ports.metrics),
         ("--firestore-port", ports.firestore),
     ):
@@ -121,6 +123,8 @@ class System:
         self.admin_token = admin_token
         self.url = f"http://{HOST}:{ports.web}"
         self.rtmp_url = f"rtmp://{HOST}:{ports.rtmp}/live"
+        self.whip_url = f"http://{HOST}:{ports.whip}/whip"
+        self.studio_url = f"http://{HOST}:{ports.whip}/studio"
         self.metrics_url = f"http://{HOST}:{ports.metrics}"
         self.media_url = f"{self.url}/{MEDIA_BUCKET}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -275,6 +279,9 @@ class System:
             "BUCKETCAST_SESSIONS_URL": f"{functions}/sessions",
             "BUCKETCAST_HOST": HOST,
             "BUCKETCAST_RTMP_PORT": str(self.ports.rtmp),
+            "BUCKETCAST_WHIP_PORT": str(self.ports.whip),
+            "BUCKETCAST_WHIP_UDP_PORT": "0",  # any: an answer says which
+            "BUCKETCAST_VIEWER_URL": self.viewer_page("{stream}"),
             "PORT": str(self.ports.metrics),
         }
         if self._ffmpeg is not None:

@@ -99,6 +99,10 @@ class WebRtcPublisher(asyncio.DatagramProtocol):
             except TimeoutError:
                 continue
 
+    def be_dtls_server(self) -> None:
+        """Wait for the handshake instead of beginning it."""
+        self._dtls._set_role("server")
+
     async def shake_hands(self, fingerprints: Sequence[tuple[str, str]]) -> bool:
         """Shake hands with the server whose certificate has *fingerprints*; say whether it worked."""
         remote = [RTCDtlsFingerprint(algorithm=function, value=value) for function, value in fingerprints]

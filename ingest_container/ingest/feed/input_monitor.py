@@ -28,9 +28,10 @@ MANY_HOLES: Final = 5
 class InputMonitor:
     """Watches the frames of one session; times of arrival are seconds of a monotonic clock."""
 
-    def __init__(self, *, has_audio: bool) -> None:
-        """Watch a source that has, or lacks, sound."""
+    def __init__(self, *, has_audio: bool, adaptive: bool = False) -> None:
+        """Watch a source that has, or lacks, sound; uneven pictures are in an *adaptive* one's nature."""
         self._has_audio = has_audio
+        self._adaptive = adaptive
         self._frames: deque[tuple[float, timedelta]] = deque(maxlen=MAX_FRAMES)
         self._keyframe_at: timedelta | None = None
         self._keyframe_interval = timedelta(0)
@@ -63,7 +64,7 @@ class InputMonitor:
             (InputFault.NO_AUDIO, not self._has_audio),
             (InputFault.NO_VIDEO, self._lacks_pictures()),
             (InputFault.LONG_KEYFRAME_INTERVAL, self._keyframe_interval > LONG_KEYFRAME_INTERVAL),
-            (InputFault.VARIABLE_FRAME_RATE, self._is_uneven()),
+            (InputFault.VARIABLE_FRAME_RATE, not self._adaptive and self._is_uneven()),
             (InputFault.SLOWER_THAN_REAL_TIME, self._is_slow()),
         )
         return tuple(fault for fault, present in found if present)

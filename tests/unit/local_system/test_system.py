@@ -33,7 +33,9 @@ def answering(status: int, content: bytes) -> Iterator[int]:
 
 
 def system(port: int, folder: Path) -> System:
-    return System(ports=Ports(web=port, rtmp=2, metrics=3, firestore=4), admin_token="0" * 16, logs=folder)
+    return System(
+        ports=Ports(web=port, rtmp=2, whip=5, metrics=3, firestore=4), admin_token="0" * 16, logs=folder
+    )
 
 
 @pytest.mark.parametrize(

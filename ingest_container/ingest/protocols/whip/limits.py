@@ -7,6 +7,9 @@ from dataclasses import dataclass
 class WhipLimits:
     """How much a session may take: of time, of memory and of sessions."""
 
+    authorize_seconds: float = 6.0
+    """For the handler's look at its records: OBS gives up after 8 s, and wants an answer before."""
+
     connect_seconds: float = 15.0
     """From the answer to the end of the DTLS handshake: OBS and browsers give up before, and TURN on a bad
     uplink takes some seconds."""

@@ -64,21 +64,25 @@ class Datagrams:
 
 
 class SecureTransport:
-    """The server's side of DTLS-SRTP (RFC 5764) with one peer."""
+    """Our side of DTLS-SRTP (RFC 5764) with one peer."""
 
     def __init__(
         self,
         datagrams: Datagrams,
         *,
+        is_server: bool,
         on_rtp: Callable[[bytes], None],
         on_rtcp: Callable[[bytes], None],
         on_closed: Callable[[], None],
     ) -> None:
-        """Hand decrypted packets to *on_rtp* and *on_rtcp*; *on_closed* is told that the peer said goodbye."""
+        """Wait for the handshake as the server (a=setup:passive), or begin it.
+
+        Decrypted packets go to *on_rtp* and *on_rtcp*; *on_closed* is told that the peer said goodbye.
+        """
         # A certificate of its own for every session: nobody can tell that two are of one server.
         self._certificate = RTCCertificate.generateCertificate()
         self._datagrams = datagrams
-        self._dtls = _Dtls(datagrams, self._certificate, on_rtp, on_rtcp)
+        self._dtls = _Dtls(datagrams, self._certificate, on_rtp, on_rtcp, is_server=is_server)
         self._on_closed = on_closed
 
     @property
@@ -121,11 +125,13 @@ class _Dtls(RTCDtlsTransport):
         certificate: RTCCertificate,
         on_rtp: Callable[[bytes], None],
         on_rtcp: Callable[[bytes], None],
+        *,
+        is_server: bool,
     ) -> None:
         super().__init__(datagrams, [certificate])  # type: ignore[arg-type]  # stands in, see above
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
-        self._set_role("server")  # our answers say a=setup:passive
+        self._set_role("server" if is_server else "client")
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG002  # aiortc's
         self._on_rtp(data)

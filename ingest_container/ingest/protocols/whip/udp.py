@@ -14,6 +14,9 @@ from ingest.protocols.whip.ice_lite import Address, Credentials, answer_check, p
 RECEIVE_BUFFER: Final = 8 * 2**20
 # A publisher has some addresses (Wi-Fi, cable, mobile, IPv6), and each may be seen behind several NAT bindings.
 MAX_PATHS: Final = 16
+# The shortest that is of any use is RTCP's header and SSRC; the longest is Ethernet's payload. aiortc's
+# transport cannot take others.
+_DATAGRAM_BYTES: Final = range(8, 1501)
 # RFC 7983, 7: the first byte tells STUN from all else that a peer sends.
 _LAST_STUN_BYTE: Final = 3
 # Several addresses have to share the port that the first one was given.
@@ -33,6 +36,8 @@ class Peer:
         self._paths: OrderedDict[Path, _Socket] = OrderedDict()
         self._selected: Path | None = None
         self._is_nominated = False
+        self.reached = asyncio.Event()
+        """Set once there is a path to the publisher."""
 
     @property
     def address(self) -> Address | None:
@@ -54,6 +59,7 @@ class Peer:
         """
         self._paths[path] = by
         self._paths.move_to_end(path)
+        self.reached.set()
         if nominated or not self._is_nominated:
             self._selected = path
             self._is_nominated |= nominated
@@ -141,7 +147,7 @@ class UdpEndpoint:
 
     def received(self, datagram: bytes, path: Path, by: _Socket) -> None:
         """Take *datagram*, which came on *path* by a socket."""
-        if not datagram:
+        if len(datagram) not in _DATAGRAM_BYTES:
             return
         if datagram[0] > _LAST_STUN_BYTE:
             peer = self._by_path.get(path)

@@ -146,3 +146,12 @@ def test_no_times_are_too_strange_to_be_looked_at(frames: list[tuple[int, str, f
         time = timedelta(milliseconds=milliseconds)
         monitor.observe(sound(time) if kind == "S" else picture(time, keyframe=kind == "K"), arrived=arrived)
         assert set(monitor.faults()) <= set(InputFault)
+
+
+def test_an_adaptive_source_may_be_uneven() -> None:
+    """A browser drops pictures where its network is slow: nobody could change that."""
+    monitor = InputMonitor(has_audio=True, adaptive=True)
+    for number in range(250):
+        if number % 50 not in {20, 21, 22}:
+            monitor.observe(picture(number * FRAME, keyframe=number % 50 == 0), arrived=number / 25)
+    assert monitor.faults() == ()

@@ -30,6 +30,7 @@ class Side:
         self.datagrams = Datagrams(self.peer.send)
         self.transport = SecureTransport(
             self.datagrams,
+            is_server=True,
             on_rtp=self.rtp.put_nowait,
             on_rtcp=self.rtcp.put_nowait,
             on_closed=self.closed.set,
@@ -94,7 +95,7 @@ async def test_a_peer_that_says_goodbye_is_noticed_at_once() -> None:
 
 async def test_what_is_not_encrypted_reaches_nobody() -> None:
     async with connected() as (side, publisher):
-        for injected in (RTP, RTCP, b"\x16garbage", b"\xff", bytes(1400)):
+        for injected in (RTP, RTCP, b"\x16garbage", b"", b"\x80", b"\xff", bytes(1400), b"\x80" * 2000):
             publisher.send_datagram(injected)
         await publisher.send(RTP)
         assert await side.rtp.get() == RTP

@@ -53,9 +53,9 @@ async def heard(listener: Listener, sender: WebRtcPublisher, datagram: bytes) ->
 async def test_a_checked_path_carries_datagrams_both_ways() -> None:
     listener = Listener()
     async with endpoint(listener) as server, publisher(server) as sender:
-        assert not listener.peer.send(b"\x80too early")
+        assert not listener.peer.send(b"\x80 too early")
         await sender.check("ours", PASSWORD)
-        assert await heard(listener, sender, b"\x80media") == [b"\x80media"]
+        assert await heard(listener, sender, b"\x80 of media") == [b"\x80 of media"]
         assert listener.peer.address is not None
         assert listener.peer.send(bytes(connectivity_check("x", "y")))
         while len(sender.answers) < 3:
@@ -72,7 +72,7 @@ async def test_nothing_is_taken_from_a_path_that_was_not_checked() -> None:
         stranger.send_datagram(bytes(connectivity_check("nobody", PASSWORD)))
         stranger.send_datagram(b"")
         stranger.send_datagram(b"\x00\x01garbage")
-        assert await heard(listener, sender, b"\x80media") == [b"\x80media"]
+        assert await heard(listener, sender, b"\x80 of media") == [b"\x80 of media"]
         assert stranger.answers == []
 
 
@@ -91,7 +91,7 @@ async def test_a_session_that_is_removed_is_heard_no_more() -> None:
     async with endpoint(listener, other) as server, publisher(server) as sender:
         await sender.check("ours", PASSWORD)
         server.remove(listener.peer)
-        sender.send_datagram(b"\x80late")
+        sender.send_datagram(b"\x80 too late")
         sender.checked.clear()
         await sender.check("other", PASSWORD)
         assert listener.heard == []

@@ -1,0 +1,216 @@
+"""One publisher's session: its transport, its media, and the PublishSession that takes it."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bucketcast.stream.encoder_report import InputFault
+from bucketcast.stream.identifiers import StreamId
+from ingest.protocols.publishing import CloseReason, PublishRefused, PublishSession
+from ingest.protocols.whip.ice_lite import Credentials
+from ingest.protocols.whip.limits import WhipLimits
+from ingest.protocols.whip.media import MediaReceiver, TrackStatistics
+from ingest.protocols.whip.secure_transport import Datagrams, SecureTransport
+from ingest.protocols.whip.udp import Peer, UdpEndpoint
+from ingest.protocols.whip.waiting_items import WaitingItems
+
+_log = logging.getLogger(__name__)
+
+# Feedback is due within tens of milliseconds: a lost packet has to be asked for before its frame is.
+_POLL_SECONDS = 0.02
+
+
+class SessionState(StrEnum):
+    """How far a session has come."""
+
+    CONNECTING = "connecting"  # no connectivity check, or no DTLS handshake yet
+    WAITING = "waiting"  # connected, without media
+    LIVE = "live"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatus:
+    """What a publisher may know of its session."""
+
+    stream: StreamId
+    state: SessionState
+    faults: tuple[InputFault, ...]
+
+
+class WhipSession:
+    """Serves one publisher with `run`; is the `PublisherConnection` of its PublishSession."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        credentials: Credentials,
+        endpoint: UdpEndpoint,
+        peer_address: str,
+        is_dtls_server: bool,
+        limits: WhipLimits,
+    ) -> None:
+        """Make the session's side of the transport; nothing is received before `serve`."""
+        self.session_id = session_id
+        self.peer_address = peer_address
+        self.peer = Peer(credentials, self._received)
+        self._endpoint = endpoint
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._datagrams = Datagrams(self.peer.send)
+        self._transport = SecureTransport(
+            self._datagrams,
+            is_server=is_dtls_server,
+            on_rtp=self._rtp,
+            on_rtcp=self._rtcp,
+            on_closed=lambda: self._end(CloseReason.DISCONNECTED, "The publisher closed the connection."),
+        )
+        self._items = WaitingItems(max_bytes=limits.queued_bytes, max_items=limits.queued_items)
+        self._ended: asyncio.Future[CloseReason] = self._loop.create_future()
+        self._media_at = self._loop.time()
+        self._media: MediaReceiver | None = None
+        self._publishing: PublishSession | None = None
+        self._state = SessionState.CONNECTING
+
+    @property
+    def fingerprint(self) -> str:
+        """Our certificate's fingerprint, for the answer."""
+        return self._transport.fingerprint
+
+    @property
+    def stream(self) -> StreamId | None:
+        """The stream that is published to."""
+        return self._publishing.stream if self._publishing else None
+
+    @property
+    def state(self) -> SessionState:
+        """How far it has come."""
+        return self._state
+
+    @property
+    def status(self) -> SessionStatus | None:
+        """What the publisher may know, once it publishes."""
+        if self._publishing is None:
+            return None
+        faults = self._publishing.faults()
+        return SessionStatus(stream=self._publishing.stream, state=self._state, faults=faults)
+
+    @property
+    def statistics(self) -> tuple[TrackStatistics, ...]:
+        """What came so far, by track."""
+        return self._media.statistics if self._media else ()
+
+    def close(self, reason: CloseReason, description: str) -> None:
+        """End the session; see `PublisherConnection`. WebRTC has no words for *description*: it is logged."""
+        self._end(reason, description)
+
+    async def serve(
+        self, publishing: PublishSession, media: MediaReceiver, fingerprints: Sequence[tuple[str, str]]
+    ) -> None:
+        """Receive *media* from the peer with *fingerprints* for *publishing*, until either side ends it."""
+        self._publishing, self._media = publishing, media
+        self._endpoint.add(self.peer)
+        reason = CloseReason.SHUTTING_DOWN
+        try:
+            reason = await self._until_ended(fingerprints)
+        finally:
+            self._state = SessionState.ENDED
+            self._endpoint.remove(self.peer)
+            await self._transport.close()
+            await self._close_publishing(publishing, reason)
+
+    async def _until_ended(self, fingerprints: Sequence[tuple[str, str]]) -> CloseReason:
+        tasks = [
+            asyncio.create_task(self._receive(fingerprints), name="whip-receive"),
+            asyncio.create_task(self._poll(), name="whip-poll"),
+        ]
+        try:
+            return await self._ended
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _receive(self, fingerprints: Sequence[tuple[str, str]]) -> None:
+        """Connect, and hand on what comes."""
+        try:
+            async with asyncio.timeout(self._limits.connect_seconds):
+                await self.peer.reached.wait()  # as the DTLS client, we are the first to send
+                connected = await self._transport.connect(fingerprints)
+        except TimeoutError:
+            text = "No connection came about: UDP is blocked, or the announced address cannot be reached."
+            self._end(CloseReason.TIMED_OUT, text)
+            return
+        if not connected:
+            self._end(CloseReason.PROTOCOL_ERROR, "The DTLS handshake failed.")
+            return
+        self._state, self._media_at = SessionState.WAITING, self._loop.time()
+        assert self._publishing is not None
+        try:
+            while True:
+                await self._publishing.receive(await self._items.get())
+        except PublishRefused as refused:
+            self._end(CloseReason.REFUSED, refused.description)
+        except Exception:  # noqa: BLE001 - whatever goes wrong behind this session must not end the others
+            _log.exception("WHIP session failed", extra={"session_id": self.session_id})
+            self._end(CloseReason.SESSION_FAILED, "Something went wrong here.")
+
+    async def _poll(self) -> None:
+        """Send feedback, hand on what was waited for in vain, and notice silence."""
+        assert self._media is not None
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            now = self._loop.time()
+            if self._state is SessionState.CONNECTING:
+                continue
+            if now - self._media_at > self._limits.idle_media_seconds:
+                self._end(CloseReason.TIMED_OUT, "No media came.")
+                return
+            poll = self._media.poll(now=now)
+            for item in poll.items:
+                self._items.put(item)
+            try:
+                for packet in poll.rtcp:
+                    await self._transport.send_rtcp(packet)
+            except ConnectionError:
+                return  # it is closed: whoever closed it said so
+
+    def _received(self, datagram: bytes) -> None:
+        self._datagrams.put(datagram)
+
+    def _rtp(self, packet: bytes) -> None:
+        assert self._media is not None
+        self._media_at = self._loop.time()
+        self._state = SessionState.LIVE
+        for item in self._media.receive_rtp(packet, arrived=self._media_at):
+            self._items.put(item)
+
+    def _rtcp(self, packet: bytes) -> None:
+        assert self._media is not None
+        self._media.receive_rtcp(packet, arrived=self._loop.time())
+        if self._media.has_ended:
+            self._end(CloseReason.DISCONNECTED, "The publisher said goodbye.")
+
+    def _end(self, reason: CloseReason, description: str) -> None:
+        if self._ended.done():
+            return
+        self._ended.set_result(reason)
+        _log.info(
+            "WHIP session ended",
+            extra={
+                "session_id": self.session_id,
+                "peer_address": self.peer_address,
+                "stream": self.stream,
+                "reason": reason.value,
+                "detail": description,
+            },
+        )
+
+    async def _close_publishing(self, publishing: PublishSession, reason: CloseReason) -> None:
+        try:
+            await publishing.close(reason)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("WHIP session failed to close", extra={"session_id": self.session_id})

@@ -1,0 +1,298 @@
+"""A session from its offer to its end, over real sockets with real DTLS; what is behind it only remembers."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from bucketcast.stream.identifiers import BitsPerSecond
+from ingest.feed import AudioCodec, EncodedFrame, FeedItem, Track, VideoCodec
+from ingest.feed.source_metadata import SourceMetadata
+from ingest.protocols.publishing import CloseReason, PublishRefused, PublishRequest, RefusalReason, StreamKey
+from ingest.protocols.whip.limits import WhipLimits
+from ingest.protocols.whip.negotiation import negotiate
+from ingest.protocols.whip.sdp import parse_offer
+from ingest.protocols.whip.server import WhipServer
+from ingest.protocols.whip.session import SessionState
+from tools import whip_offers
+from tools.recording_sessions import KEY, RecordingHandler, RecordingSession
+from tools.rtp_streams import RtpSource, h264_frames, h264_packets, opus_packet
+from tools.webrtc_publisher import WebRtcPublisher
+
+LOOPBACK = "127.0.0.1"
+AUDIO_BITRATE = BitsPerSecond(128_000)
+MAX_BITRATE = BitsPerSecond(6_000_000)
+DECLARED = SourceMetadata(width=1280, height=720, adaptive=True)
+PICTURES = h264_frames(4, keyframe_every=2)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a publisher reads in our answer."""
+
+    session_id: str
+    sdp: str
+
+    def attribute(self, name: str) -> str:
+        """The first value of attribute *name*."""
+        found = re.search(rf"^a={name}:(.*?)\r?$", self.sdp, re.MULTILINE)
+        assert found is not None
+        return found[1]
+
+    @property
+    def fingerprints(self) -> list[tuple[str, str]]:
+        """As a publisher needs them."""
+        function, _, value = self.attribute("fingerprint").partition(" ")
+        return [(function, value)]
+
+
+@asynccontextmanager
+async def serving(handler: RecordingHandler, limits: WhipLimits | None = None) -> AsyncIterator[WhipServer]:
+    server = WhipServer(handler, limits or WhipLimits())
+    await server.start((LOOPBACK,), 0)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+async def offered(
+    server: WhipServer, publisher: WebRtcPublisher, *, key: str = KEY, setup: str = "actpass"
+) -> Answered:
+    ours = "a=fingerprint:{} {}\r".format(*publisher.fingerprint)
+    text = re.sub(r"a=fingerprint:.*?\r", ours, whip_offers.simple(setup=setup))
+    offer = parse_offer(text)
+    opened = await server.open(
+        offer,
+        negotiate(offer, audio_bitrate=AUDIO_BITRATE),
+        stream_key=StreamKey(key),
+        peer_address=LOOPBACK,
+        metadata=DECLARED,
+        max_bitrate=MAX_BITRATE,
+    )
+    return Answered(opened.session_id, opened.answer)
+
+
+@asynccontextmanager
+async def publishing(server: WhipServer) -> AsyncIterator[tuple[WebRtcPublisher, Answered]]:
+    publisher = await WebRtcPublisher().open((LOOPBACK, server.udp_port))
+    try:
+        answered = await offered(server, publisher)
+        await publisher.check(answered.attribute("ice-ufrag"), answered.attribute("ice-pwd"))
+        assert await publisher.shake_hands(answered.fingerprints)
+        yield publisher, answered
+    finally:
+        await publisher.close(goodbye=False)
+
+
+async def send_media(publisher: WebRtcPublisher) -> None:
+    sound = RtpSource(ssrc=2, payload_type=111)
+    for number in range(4):
+        await publisher.send(sound.packet(opus_packet(), timestamp=960 * number))
+    for packet in h264_packets(PICTURES, RtpSource(ssrc=1)):
+        await publisher.send(packet)
+
+
+async def only(handler: RecordingHandler) -> RecordingSession:
+    (session,) = handler.sessions
+    return session
+
+
+class Counting(RecordingHandler):
+    """Knows when so many frames came."""
+
+    def __init__(self, count: int) -> None:
+        self.full = asyncio.Event()
+        self._left = count
+        super().__init__(self._count)
+
+    def _count(self, item: FeedItem) -> None:
+        self._left -= isinstance(item, EncodedFrame)
+        if self._left <= 0:
+            self.full.set()
+
+
+async def test_what_is_sent_comes_out_as_a_feed() -> None:
+    handler = Counting(8)
+    async with serving(handler) as server, publishing(server) as (publisher, answered):
+        await send_media(publisher)
+        await handler.full.wait()
+        session = await only(handler)
+        assert session.said == [DECLARED]
+        assert {item.codec for item in session.items if not isinstance(item, EncodedFrame)} == {
+            VideoCodec.H264,
+            AudioCodec.OPUS,
+        }
+        pictures = [frame for frame in session.frames if frame.track is Track.VIDEO]
+        assert [frame.keyframe for frame in pictures] == [frame.keyframe for frame in PICTURES]
+        status = server.status(answered.session_id)
+        assert status is not None
+        assert status.state is SessionState.LIVE
+        assert server.end(answered.session_id)
+        await session.closed.wait()
+        assert session.reasons == [CloseReason.UNPUBLISHED]
+    assert server.status(answered.session_id) is None
+    assert not server.end(answered.session_id)
+
+
+async def test_the_publisher_may_insist_on_being_the_dtls_server() -> None:
+    """FFmpeg's default: then we are the first to send, once there is a path."""
+    handler = Counting(4)
+    async with serving(handler) as server:
+        publisher = await WebRtcPublisher().open((LOOPBACK, server.udp_port))
+        answered = await offered(server, publisher, setup="passive")
+        assert answered.attribute("setup") == "active"
+        publisher.be_dtls_server()
+        await publisher.check(answered.attribute("ice-ufrag"), answered.attribute("ice-pwd"))
+        assert await publisher.shake_hands(answered.fingerprints)
+        await send_media(publisher)
+        await handler.full.wait()
+        await publisher.close()
+
+
+async def test_a_publisher_that_says_goodbye_is_disconnected_at_once() -> None:
+    handler = RecordingHandler()
+    async with serving(handler) as server, publishing(server) as (publisher, _):
+        await publisher.close()
+        session = await only(handler)
+        await session.closed.wait()
+    assert session.reasons == [CloseReason.DISCONNECTED]
+
+
+async def test_a_publisher_that_falls_silent_is_let_go() -> None:
+    handler = RecordingHandler()
+    limits = WhipLimits(idle_media_seconds=0.2)
+    async with serving(handler, limits) as server, publishing(server) as (publisher, _):
+        await send_media(publisher)
+        session = await only(handler)
+        await session.closed.wait()
+    assert session.reasons == [CloseReason.TIMED_OUT]
+
+
+async def test_a_publisher_that_never_connects_is_let_go() -> None:
+    handler = RecordingHandler()
+    async with serving(handler, WhipLimits(connect_seconds=0.1)) as server:
+        publisher = await WebRtcPublisher().open((LOOPBACK, server.udp_port))
+        await offered(server, publisher)
+        session = await only(handler)
+        await session.closed.wait()
+        await publisher.close()
+    assert session.reasons == [CloseReason.TIMED_OUT]
+
+
+async def test_a_certificate_that_was_not_offered_is_not_let_in() -> None:
+    handler = RecordingHandler()
+    async with serving(handler) as server:
+        publisher, other = await WebRtcPublisher().open((LOOPBACK, server.udp_port)), WebRtcPublisher()
+        answered = await offered(server, other)
+        await publisher.check(answered.attribute("ice-ufrag"), answered.attribute("ice-pwd"))
+        await publisher.shake_hands(answered.fingerprints)
+        session = await only(handler)
+        await session.closed.wait()
+        await publisher.close()
+    assert session.reasons == [CloseReason.PROTOCOL_ERROR]
+
+
+async def test_who_may_not_publish_leaves_nothing() -> None:
+    handler = RecordingHandler()
+    async with serving(handler) as server:
+        with pytest.raises(PublishRefused) as refused:
+            await offered(server, WebRtcPublisher(), key="wrong")
+        assert refused.value.reason is RefusalReason.KEY
+        assert server.sessions == ()
+
+
+async def test_sessions_are_bounded() -> None:
+    handler = RecordingHandler()
+    async with serving(handler, WhipLimits(sessions=1)) as server:
+        publisher = WebRtcPublisher()
+        await offered(server, publisher)
+        with pytest.raises(PublishRefused) as refused:
+            await offered(server, publisher)
+        assert refused.value.reason is RefusalReason.UNAVAILABLE
+        assert len(handler.sessions) == 1
+
+
+async def test_a_key_that_cannot_be_looked_up_in_time_is_for_another_moment() -> None:
+    class Hanging(RecordingHandler):
+        async def authorize(self, request: PublishRequest) -> RecordingSession:
+            await asyncio.Event().wait()
+            return await super().authorize(request)
+
+    async with serving(Hanging(), WhipLimits(authorize_seconds=0.05)) as server:
+        with pytest.raises(PublishRefused) as refused:
+            await offered(server, WebRtcPublisher())
+        assert refused.value.reason is RefusalReason.UNAVAILABLE
+        assert server.sessions == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PublishRefused(RefusalReason.SOURCE, "Too big."), CloseReason.REFUSED),
+        (RuntimeError("bug"), CloseReason.SESSION_FAILED),
+    ],
+)
+async def test_a_session_that_cannot_go_on_ends_its_publisher(error: Exception, reason: CloseReason) -> None:
+    def on_item(_item: FeedItem) -> None:
+        raise error
+
+    handler = RecordingHandler(on_item)
+    async with serving(handler) as server, publishing(server) as (publisher, _):
+        await send_media(publisher)
+        session = await only(handler)
+        await session.closed.wait()
+    assert session.reasons == [reason]
+
+
+async def test_a_session_may_be_ended_while_it_waits_and_before_it_connects() -> None:
+    class Ending(RecordingHandler):
+        async def authorize(self, request: PublishRequest) -> RecordingSession:
+            request.connection.close(CloseReason.REPLACED, "Another one came.")
+            request.connection.close(CloseReason.ENDED, "Too late.")
+            return await super().authorize(request)
+
+    handler = Ending()
+    async with serving(handler) as server:
+        await offered(server, WebRtcPublisher())
+        session = await only(handler)
+        await session.closed.wait()
+    assert session.reasons == [CloseReason.REPLACED]
+
+
+async def test_a_server_that_ends_closes_every_session() -> None:
+    handler = RecordingHandler()
+    async with serving(handler) as server, publishing(server):
+        pass
+    session = await only(handler)
+    assert session.reasons == [CloseReason.SHUTTING_DOWN]
+
+
+async def test_another_address_than_the_bound_one_may_be_announced() -> None:
+    handler = RecordingHandler()
+    server = WhipServer(handler)
+    await server.start((LOOPBACK,), 0, announced=("203.0.113.7",))
+    answered = await offered(server, WebRtcPublisher())
+    assert f"203.0.113.7 {server.udp_port} typ host" in answered.sdp
+    assert LOOPBACK not in "".join(line for line in answered.sdp.splitlines() if "candidate" in line)
+    assert "a=ice-lite" in answered.sdp.splitlines()
+    await server.close()
+
+
+async def test_nothing_is_left_of_sessions_that_ended() -> None:
+    handler = RecordingHandler()
+    async with serving(handler) as server:
+        before = len(asyncio.all_tasks())
+        for _ in range(10):
+            async with publishing(server) as (publisher, answered):
+                await send_media(publisher)
+                server.end(answered.session_id)
+                await handler.sessions[-1].closed.wait()
+        if ending := [task for task in asyncio.all_tasks() if task.get_name() == "whip-session"]:
+            await asyncio.wait(ending)
+        await asyncio.sleep(0)  # what was cancelled ends with the loop's next turn
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == before
