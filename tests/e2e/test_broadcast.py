@@ -1,8 +1,6 @@
 """From a broadcaster to a browser, through the bucket: everything real, nothing shortened."""
 
-import subprocess
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from fractions import Fraction
@@ -16,11 +14,12 @@ from selenium.webdriver.support.select import Select
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.stream.identifiers import RungName
 from local_system.system import MEDIA_BUCKET, CreatedStream, System
-from tools.auditor import ObjectGeneration, audit
+from tools.auditor import audit
 from tools.auditor.collect import collect, probe_segments
 from tools.auditor.poll import audit_answers, poll
+from tools.broadcasts import SOON, frame_numbers, publish, wait_for_endlist, wait_for_state
 from tools.browser import chromium
-from tools.frame_strip import Clip, make_clip, read_frame_numbers
+from tools.frame_strip import Clip, make_clip
 
 RUNGS = ({"name": "360p", "video_kbps": 800}, {"name": "240p", "video_kbps": 400})
 RUNG_NAMES = tuple(RungName(str(rung["name"])) for rung in RUNGS)
@@ -33,39 +32,6 @@ CLIP = Clip(
     video_bitrate=1_200_000,
 )
 PLAYED = timedelta(seconds=20)
-SOON = timedelta(seconds=30)
-
-
-def publish(ffmpeg: Path, clip: Path, system: System, stream: CreatedStream) -> subprocess.Popen[bytes]:
-    """Send *clip* as it is, in real time."""
-    address = f"{system.rtmp_url}/{stream.stream_key}"
-    return subprocess.Popen(
-        [ffmpeg, "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", address],
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def wait_for_state(system: System, stream: str, state: str) -> None:
-    """Return when *stream* is in *state*."""
-    deadline = time.monotonic() + SOON.total_seconds()
-    while (now := system.api("GET", f"streams/{stream}")["state"]) != state:
-        assert time.monotonic() < deadline, f"{stream} is {now}, not {state}"
-        time.sleep(0.1)
-
-
-def wait_for_endlist(system: System, stream: str) -> None:
-    """Return when the last object that an end is written to says so: `state.json` comes after the playlists."""
-    deadline = time.monotonic() + SOON.total_seconds()
-    while requests.get(f"{system.media_url}/{stream}/state.json", timeout=10).json()["state"] != "ended":
-        assert time.monotonic() < deadline, f"{stream} has not ended"
-        time.sleep(0.1)
-
-
-def frame_numbers(system: System, journal: list[ObjectGeneration], rung: RungName) -> list[int | None]:
-    """The numbers of all frames of *rung*, segment after segment; every segment starts with a keyframe."""
-    names = sorted(item.name for item in journal if f"/{rung}/segment_" in item.name)
-    contents = [requests.get(f"{system.media_url}/{name}", timeout=10).content for name in names]
-    return [frame.number for content in contents for frame in read_frame_numbers(content)]
 
 
 def test_a_broadcast_reaches_a_browser_without_a_stall_and_without_a_lost_frame(

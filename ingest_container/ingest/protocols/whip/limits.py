@@ -18,6 +18,13 @@ class WhipLimits:
     """Without a packet. Microphones and cameras send even when they are muted; five seconds are a tab that is
     closed, or a network that is gone."""
 
+    rest_seconds: float = 2.0
+    """For what is on its way, or waits, when a publisher ends: packets that left before its DELETE come a little
+    after it."""
+
+    quiet_seconds: float = 0.15
+    """Without a packet, after which nothing more is on its way: a network's unevenness."""
+
     queued_bytes: int = 16 * 2**20
     """Of frames that wait for whoever takes them: ten seconds at 12 Mb/s, more than a publisher that is slowed
     elsewhere is ever behind. Nothing can hold a WebRTC sender back, so beyond it groups are dropped."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 # Feedback is due within tens of milliseconds: a lost packet has to be asked for before its frame is.
 _POLL_SECONDS = 0.02
+_ENDED_BY_PUBLISHER = frozenset({CloseReason.UNPUBLISHED, CloseReason.DISCONNECTED})
 
 
 class SessionState(StrEnum):
@@ -128,11 +130,25 @@ class WhipSession:
             asyncio.create_task(self._poll(), name="whip-poll"),
         ]
         try:
-            return await self._ended
+            reason = await self._ended
+            if reason in _ENDED_BY_PUBLISHER and self._state is SessionState.LIVE:
+                await self._take_rest()
+            return reason
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    async def _take_rest(self) -> None:
+        """Take what is still on its way, and hand on what waits for a packet or for whoever takes it."""
+        assert self._media is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.rest_seconds):
+                while (left := self._media_at + self._limits.quiet_seconds - self._loop.time()) > 0:
+                    await asyncio.sleep(left)
+                for item in self._media.poll(now=self._loop.time() + self._limits.rest_seconds).items:
+                    self._items.put(item)
+                await self._items.all_taken()
 
     async def _receive(self, fingerprints: Sequence[tuple[str, str]]) -> None:
         """Connect, and hand on what comes."""

@@ -23,6 +23,7 @@ class WaitingItems:
         self._bytes = 0
         self._is_dropping = False
         self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
         self.dropped = 0
         """Frames that were dropped."""
 
@@ -34,6 +35,7 @@ class WaitingItems:
         self._items.append(item)
         self._bytes += len(item.data) + _BYTES_PER_ITEM
         self._arrived.set()
+        self._taken.clear()
 
     def _admits(self, frame: EncodedFrame) -> bool:
         starts = frame.track is Track.VIDEO and frame.keyframe
@@ -47,9 +49,14 @@ class WaitingItems:
         share = 2 if half else 1
         return self._bytes * share < self._max_bytes and len(self._items) * share < self._max_items
 
+    async def all_taken(self) -> None:
+        """Wait until there is no item left, and whoever took the last one has come back for more."""
+        await self._taken.wait()
+
     async def get(self) -> FeedItem:
         """Wait for the oldest item, and take it out."""
         while not self._items:
+            self._taken.set()
             self._arrived.clear()
             await self._arrived.wait()
         item = self._items.popleft()

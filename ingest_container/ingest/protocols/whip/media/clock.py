@@ -77,8 +77,6 @@ _SLOT_SECONDS: Final = 2.0
 _SLOTS: Final = 5
 # A pause is no licence to move a picture by more than the lowest frame rate's duration allows.
 _LONGEST_INTERVAL: Final = 0.2
-# What reports show beyond arrivals is averaged over half a minute or less, in which arrivals' noise is lost.
-_AVERAGED_PICTURES: Final = 150
 _TIMESTAMP_MODULUS: Final = 1 << 32
 # 6.4.1: 32 bits of seconds, and as many of their fraction. Zero is from a sender without a wall clock.
 _NTP_SECOND: Final = 1 << 32
@@ -139,9 +137,14 @@ class _Source:
         delay = self.delays.value
         return None if self.offset is None or delay is None else self.offset - delay
 
+    def goes_back(self, media: float) -> bool:
+        """Whether the offset would take the track back behind what was handed on."""
+        assert self.offset is not None
+        return timedelta(seconds=media + self.offset) < self.time
+
     def heard(self, now: float) -> bool:
-        """Whether the track has a line that can be gone by."""
-        return self.is_anchored and now - self.arrived <= MAX_PAUSE.total_seconds()
+        """Whether the track has an offset that can be gone by."""
+        return self.offset is not None and now - self.arrived <= MAX_PAUSE.total_seconds()
 
 
 class ClockMapper:
@@ -151,9 +154,7 @@ class ClockMapper:
         self._sources = {track_format.track: _Source(track_format) for track_format in formats}
         self._lead: float | None = None
         self._now = 0.0
-        # By how much reports say more than arrivals of what relates the tracks, and of how many pictures that
-        # is the mean.
-        self._unseen, self._averaged = 0.0, 0
+        self._unseen = 0.0  # by how much reports showed more than arrivals do of what relates the tracks
 
     def restart(self, track: Track) -> None:
         """Take what comes of *track* next for another clock's, as after a change of SSRC.
@@ -238,14 +239,18 @@ class ClockMapper:
         other = next((other for other in self._sources.values() if other is not source), None)
         relation = self._relation()
         if other is not None and other.heard(self._now) and relation is not None:
+            # After an outage both are late, and their relation is as before: so both go on where they were.
             assert other.offset is not None
             wanted = other.offset + (relation if source.is_video else -relation)
+            is_kept = False
         else:
             delay = source.delays.value
             assert self._lead is not None
             assert delay is not None
             wanted = self._lead + delay
-        if source.offset is None or abs(wanted - source.offset) > MAX_STEP.total_seconds():
+            # Alone, a track that is late may be so because of an outage.
+            is_kept = source.offset is not None and wanted > source.offset and not source.goes_back(media)
+        if source.offset is None or not (is_kept or abs(wanted - source.offset) <= MAX_STEP.total_seconds()):
             source.offset = wanted
         source.is_anchored = True
         source.anchored_at = source.placed = media
@@ -254,13 +259,12 @@ class ClockMapper:
         """Compare arrivals with reports, while there are any."""
         by_arrival, reported = self._by_arrival(), self._by_reports(self._now)
         if by_arrival is not None and reported is not None:
-            self._averaged = min(self._averaged + 1, _AVERAGED_PICTURES)
-            self._unseen += (reported - by_arrival - self._unseen) / self._averaged
+            self._unseen = reported - by_arrival
 
     def _follow(self, video: _Source, media: float) -> None:
         """Move the pictures' offset towards where the sound's wants it."""
         audio, relation = self._sources.get(Track.AUDIO), self._relation()
-        if audio is None or not audio.heard(self._now) or relation is None:
+        if audio is None or not (audio.is_anchored and audio.heard(self._now)) or relation is None:
             return
         assert audio.offset is not None
         assert video.offset is not None

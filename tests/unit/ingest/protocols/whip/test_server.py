@@ -138,6 +138,21 @@ async def test_what_is_sent_comes_out_as_a_feed() -> None:
     assert not server.end(answered.session_id)
 
 
+async def test_what_is_on_its_way_when_the_publisher_ends_still_comes_out() -> None:
+    """A bug: packets that left before the DELETE, and came after it, were lost."""
+    handler = RecordingHandler()
+    async with serving(handler) as server, publishing(server) as (publisher, answered):
+        packets = h264_packets(PICTURES, RtpSource(ssrc=1))
+        await publisher.send(packets[0])
+        await publisher.rtcp.get()  # a report: it came
+        server.end(answered.session_id)
+        for packet in packets[1:]:
+            await publisher.send(packet)
+        session = await only(handler)
+        await session.closed.wait()
+    assert len(session.frames) == len(PICTURES)
+
+
 async def test_the_publisher_may_insist_on_being_the_dtls_server() -> None:
     """FFmpeg's default: then we are the first to send, once there is a path."""
     handler = Counting(4)

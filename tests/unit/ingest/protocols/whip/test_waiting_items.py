@@ -55,6 +55,18 @@ async def test_who_waits_gets_what_comes() -> None:
     assert await waiting is CONFIGURATION
 
 
+async def test_all_is_taken_when_who_takes_comes_back_for_more() -> None:
+    items = WaitingItems(max_bytes=10_000, max_items=10)
+    items.put(frame(0, keyframe=True))
+    all_taken = asyncio.create_task(items.all_taken())
+    await items.get()
+    await asyncio.sleep(0)
+    assert not all_taken.done()
+    more = asyncio.create_task(items.get())
+    await all_taken
+    more.cancel()
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 400)), max_size=60))
 def test_the_bound_holds_and_no_group_has_a_hole(frames: list[tuple[bool, int]]) -> None:
     async def story() -> None:

@@ -1,0 +1,89 @@
+"""WebRTC in: real publishers over WHIP, the same feed, ladder, bucket and page as RTMP."""
+
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import requests
+
+from bucketcast.hls import MediaPlaylist, parse
+from bucketcast.stream.identifiers import RungName
+from local_system.system import MEDIA_BUCKET, CreatedStream, System
+from tools.auditor import audit
+from tools.auditor.collect import collect, probe_segments
+from tools.auditor.poll import audit_answers, poll
+from tools.broadcasts import SOON, frame_numbers, publish, wait_for_endlist, wait_for_state
+from tools.browser import chromium
+from tools.frame_strip import Clip, make_clip
+
+RUNGS = ({"name": "360p", "video_kbps": 800}, {"name": "180p", "video_kbps": 400})
+CLIP = Clip(
+    width=640,
+    height=360,
+    duration=timedelta(seconds=15),
+    keyframe_interval=timedelta(seconds=2),
+    video_bitrate=1_200_000,
+    frame_rate=Fraction(30),
+)
+
+
+def publish_over_whip(
+    ffmpeg: Path, clip: Path, system: System, stream: CreatedStream
+) -> subprocess.Popen[bytes]:
+    """Send *clip* in real time with FFmpeg's own WHIP muxer."""
+    command = [ffmpeg, "-v", "error", "-re", "-i", clip]
+    command += ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "60", "-b:v", "1200k"]
+    command += ["-c:a", "libopus", "-ar", "48000", "-ac", "2"]
+    command += ["-f", "whip", "-authorization", stream.stream_key, system.whip_url]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+def test_ffmpeg_publishes_over_whip_without_a_lost_frame(system: System, ffmpeg: Path, hls_js: None) -> None:
+    stream = system.create_stream("demo", rungs=RUNGS, reconnect_window_seconds=1)
+    stop = threading.Event()
+    with chromium() as browser, ThreadPoolExecutor(1) as pool:
+        sender = publish_over_whip(ffmpeg, make_clip(CLIP), system, stream)
+        master = f"{system.media_url}/demo/master.m3u8"
+        try:
+            system.wait_for(master, "the broadcast")
+            polling = pool.submit(poll, master, stop)
+            browser.open(system.viewer_page("demo"))
+            browser.wait_until("document.getElementById('video').currentTime > 0", within=SOON)
+            played = browser.play_for(timedelta(seconds=5))
+            assert sender.wait(60) == 0
+            wait_for_endlist(system, "demo")
+        finally:
+            stop.set()
+            sender.kill()
+        answers = polling.result()
+    assert played.stalls == played.fatal_errors == 0
+    journal = collect(system.url, MEDIA_BUCKET, stream="demo")
+    assert audit(journal, probe_segments(system.url, journal)) == []
+    assert audit_answers(answers) == []
+    for rung in RUNGS:
+        assert frame_numbers(system, journal, RungName(str(rung["name"]))) == list(range(CLIP.frames)), rung
+
+
+def test_an_rtmp_session_is_followed_by_a_whip_session_on_the_same_addresses(
+    system: System, ffmpeg: Path
+) -> None:
+    """P6: one DISCONTINUITY, and numbers that go on."""
+    stream = system.create_stream("demo", rungs=RUNGS, reconnect_window_seconds=30)
+    clip = make_clip(CLIP)
+    assert publish(ffmpeg, clip, system, stream).wait(60) == 0
+    wait_for_state(system, "demo", "interrupted")
+    assert publish_over_whip(ffmpeg, clip, system, stream).wait(60) == 0
+    wait_for_state(system, "demo", "interrupted")
+    system.api("POST", "streams/demo/end")
+    wait_for_endlist(system, "demo")
+    journal = collect(system.url, MEDIA_BUCKET, stream="demo")
+    assert audit(journal, probe_segments(system.url, journal)) == []
+    playlist = parse(requests.get(f"{system.media_url}/demo/360p/playlist.m3u8", timeout=10).text)
+    assert isinstance(playlist, MediaPlaylist)
+    assert playlist.discontinuity_sequence + sum(each.discontinuity for each in playlist.segments) == 1
+    sessions = [segment.uri.split("_")[1] for segment in playlist.segments]
+    assert all(before <= after for before, after in pairwise(sessions))
