@@ -32,13 +32,21 @@ def whip_application(server: WhipServer, settings: EndpointSettings, *, viewer_u
         if found is None:
             return Response(status_code=404)
         viewer = viewer_url.replace("{stream}", found.stream) if viewer_url else None
-        body = {"state": found.state, "faults": found.faults, "viewer": viewer}
+        body = {
+            "state": found.state,
+            "faults": found.faults,
+            "viewer": viewer,
+            "reason": found.reason,
+            "detail": found.detail,
+        }
         return JSONResponse(body, headers={"cache-control": "no-store"})
 
     return Starlette(
         routes=[
             Route(f"{ENDPOINT}/{{session_id}}/status", status),
             *whip_routes(server, settings),
-            *studio_routes(viewer_url),
+            *studio_routes(
+                viewer_url, session_origins=(settings.session_origin,) if settings.session_origin else ()
+            ),
         ]
     )

@@ -4,7 +4,7 @@ import base64
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -248,15 +248,15 @@ class Browser:
 
 
 @contextmanager
-def chromium(*, width: int = 1280, height: int = 800) -> Iterator[Browser]:
-    """Start a fresh Chromium and end it afterwards; skip the test where it is not installed."""
+def chromium(*, width: int = 1280, height: int = 800, flags: Sequence[str] = ()) -> Iterator[Browser]:
+    """Start a fresh Chromium with *flags* of its own and end it; skip the test where it is not installed."""
     programs = find_programs()
     if programs is None:
         pytest.skip("Chromium is not installed")
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         options = ChromeOptions()
         options.binary_location = programs.browser
-        for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+        for flag in (*_FLAGS, *flags, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         driver = Chrome(options=options, service=ChromeService(executable_path=programs.driver))

@@ -55,6 +55,9 @@ const PASSING = ["on-air-elsewhere", "too-many", "server-error"];
 // What a network that comes back mends at once.
 const OF_THE_NETWORK = ["lost", "unreachable", "offline", "udp-blocked"];
 
+// Why the server ends a session for good.
+const OVER = { ended: "ended-by-owner", replaced: "taken-over", refused: "refused" };
+
 const stay = (state) => [state, []];
 
 function connect(state) {
@@ -116,6 +119,8 @@ const OF_AN_ATTEMPT = {
     tryAgain({ ...state, heldSince: null }, event, { kind: event.online ? "unreachable" : "offline" }),
   connected: (state, event) => (state.phase === "live" ? stay(state) : connected(state, event)),
   lost,
+  over: (state, { reason, detail }) =>
+    turnOff(state, { problem: { kind: OVER[reason], detail: reason === "refused" ? detail : undefined } }),
   unsupported: (state) => turnOff(state, { problem: { kind: "unsupported" } }),
 };
 

@@ -17,6 +17,7 @@ const MEASURE_MS = 2000; // often enough to see a change, too rarely to make num
 const RENDER_MS = 500;
 const TURNED_MS = 15_000; // as long as somebody may wonder
 const COPIED_MS = 4000;
+const FIRST_PICTURE_MS = 1000; // cameras take a third of it
 
 const byId = (id) => document.getElementById(id);
 
@@ -51,6 +52,14 @@ function recall(name) {
     return null;
   }
 }
+
+// Settings may tell how a sensor lies; how a phone is held, only the first picture tells. A screen on which nothing
+// moves may not send one soon.
+const firstPicture = (element) =>
+  new Promise((resolve) => {
+    element.addEventListener("loadedmetadata", resolve, { once: true });
+    setTimeout(resolve, FIRST_PICTURE_MS);
+  });
 
 class Studio {
   state = INITIAL;
@@ -162,13 +171,15 @@ class Studio {
     } catch (error) {
       const kind = error instanceof CaptureFailed ? error.kind : "source-failed";
       if (number === this.#capturing) this.dispatch({ type: "capture-failed", kind });
-      return;
+      return undefined;
     }
     if (number !== this.#capturing) return source.stop();
     this.#show(source);
+    await firstPicture(byId("self"));
+    if (source !== this.source) return undefined;
     await this.#send(source);
     this.dispatch({ type: "captured" });
-    this.#showDevices();
+    return this.#showDevices();
   }
 
   #show(source) {

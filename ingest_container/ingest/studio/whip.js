@@ -4,6 +4,8 @@
 const ANSWER_MS = 10_000; // a server that takes longer is not there
 const CONNECT_MS = 12_000; // before the server gives up, after 15 s
 const DISCONNECTED_MS = 3000; // a network that changes is silent for a moment; a lost one stays so
+// As ingest/protocols/publishing.py names them: coming back would undo what somebody has decided.
+const ENDED_ON_PURPOSE = ["ended", "replaced", "refused"];
 const STATUS_MS = 5000;
 const DELETE_MS = 3000; // then the server misses the media anyway
 const LONGEST_DETAIL = 300;
@@ -154,7 +156,9 @@ export class WhipConnection {
     }
   }
 
-  #lose() {
+  // Whether to come back depends on why: the server may have ended it on purpose.
+  async #lose() {
+    if (this.#connection.connectionState !== "connected") await this.status();
     this.#tell("lost");
   }
 
@@ -194,7 +198,9 @@ export class WhipConnection {
       if (answer.status === 404 && this.#hadStatus) this.#lose();
       if (!answer.ok) return null;
       this.#hadStatus = true;
-      return await answer.json();
+      const status = await answer.json();
+      if (ENDED_ON_PURPOSE.includes(status.reason)) this.#tell("over", status);
+      return status;
     } catch {
       return null;
     }

@@ -19,6 +19,8 @@ const PROBLEMS = {
   "source-ended": ["The picture has stopped", "The camera was unplugged or the sharing was stopped. Choose a picture again, or press End."],
   "key-wrong": ["The stream key is wrong", "The server knows no stream with this key. Copy it again, whole, from where you got it."],
   "on-air-elsewhere": ["The stream is on air from elsewhere", "Somebody publishes with this key already: another tab, another computer or OBS. End it there, then go live here."],
+  "ended-by-owner": ["The broadcast was ended", "Whoever runs the stream has ended it. Going live again begins a new one."],
+  "taken-over": ["Somebody else has taken over", "Another computer or program went on air with this key after this page was silent for some seconds."],
   refused: ["The server refused the broadcast", "Change what it names, then go live again."],
   "no-endpoint": ["There is no WHIP server here", "The server answered, but takes no broadcasts at this address. Tell whoever runs it."],
   "too-many": ["The server asks to wait", "There were too many attempts from this network."],

@@ -19,8 +19,7 @@ class WhipLimits:
     closed, or a network that is gone."""
 
     rest_seconds: float = 2.0
-    """For what is on its way, or waits, when a publisher ends: packets that left before its DELETE come a little
-    after it."""
+    """For what is on its way, or waits, when a publisher ends: its last packets may come after its DELETE."""
 
     quiet_seconds: float = 0.15
     """Without a packet, after which nothing more is on its way: a network's unevenness."""

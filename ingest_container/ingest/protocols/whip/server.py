@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +36,8 @@ DEFAULT_LIMITS: Final = WhipLimits()
 KEYFRAME_INTERVAL: Final = timedelta(seconds=2)
 # RFC 9725, 4.2: the session's address is all that is needed to end it, so nobody may guess it.
 _ID_BYTES: Final = 24
+# A page asks within seconds why its session has ended, and a hundred bytes each are little.
+REMEMBERED_SESSIONS: Final = 256
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # RFC 8839, 5.4: ice-char
 
 
@@ -65,6 +68,7 @@ class WhipServer:
         self._endpoint = UdpEndpoint()
         self._announced: tuple[str, ...] = ()
         self._sessions: dict[str, _Open] = {}
+        self._ended: OrderedDict[str, SessionStatus] = OrderedDict()
 
     @property
     def sessions(self) -> tuple[WhipSession, ...]:
@@ -129,7 +133,7 @@ class WhipServer:
         )
         facts = SessionFacts(stream_key=stream_key, fragment=negotiated.fragment)
         self._sessions[session.session_id] = _Open(session=session, serving=serving, facts=facts)
-        serving.add_done_callback(lambda _: self._sessions.pop(session.session_id, None))
+        serving.add_done_callback(lambda _: self._forget(session))
         _log.info(
             "WHIP publish accepted",
             extra={
@@ -153,9 +157,9 @@ class WhipServer:
         return found.facts if found else None
 
     def status(self, session_id: str) -> SessionStatus | None:
-        """What the publisher of session *session_id* may know; None when there is none."""
+        """What the publisher of session *session_id* may know, also of why it ended; None of an unknown one."""
         found = self._sessions.get(session_id)
-        return found.session.status if found else None
+        return found.session.status if found else self._ended.get(session_id)
 
     def end(self, session_id: str) -> bool:
         """End session *session_id* because its publisher wants to; say whether there is one."""
@@ -163,6 +167,13 @@ class WhipServer:
         if found is not None:
             found.session.close(CloseReason.UNPUBLISHED, "The publisher ended it.")
         return found is not None
+
+    def _forget(self, session: WhipSession) -> None:
+        self._sessions.pop(session.session_id, None)
+        if (status := session.status) is not None:
+            self._ended[session.session_id] = status
+        while len(self._ended) > REMEMBERED_SESSIONS:
+            self._ended.popitem(last=False)
 
     async def close(self) -> None:
         """End all sessions, and return when every one is closed."""

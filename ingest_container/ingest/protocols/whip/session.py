@@ -40,6 +40,8 @@ class SessionStatus:
     stream: StreamId
     state: SessionState
     faults: tuple[InputFault, ...]
+    reason: CloseReason | None = None  # of the end
+    detail: str = ""
 
 
 class WhipSession:
@@ -76,6 +78,7 @@ class WhipSession:
         self._media: MediaReceiver | None = None
         self._publishing: PublishSession | None = None
         self._state = SessionState.CONNECTING
+        self._detail = ""
 
     @property
     def fingerprint(self) -> str:
@@ -98,7 +101,13 @@ class WhipSession:
         if self._publishing is None:
             return None
         faults = self._publishing.faults()
-        return SessionStatus(stream=self._publishing.stream, state=self._state, faults=faults)
+        return SessionStatus(
+            stream=self._publishing.stream,
+            state=self._state,
+            faults=faults,
+            reason=self._ended.result() if self._ended.done() else None,
+            detail=self._detail,
+        )
 
     @property
     def statistics(self) -> tuple[TrackStatistics, ...]:
@@ -144,11 +153,14 @@ class WhipSession:
         assert self._media is not None
         with suppress(TimeoutError):
             async with asyncio.timeout(self._limits.rest_seconds):
-                while (left := self._media_at + self._limits.quiet_seconds - self._loop.time()) > 0:
-                    await asyncio.sleep(left)
+                await self._until_quiet()
                 for item in self._media.poll(now=self._loop.time() + self._limits.rest_seconds).items:
                     self._items.put(item)
                 await self._items.all_taken()
+
+    async def _until_quiet(self) -> None:
+        while (left := self._media_at + self._limits.quiet_seconds - self._loop.time()) > 0:  # noqa: ASYNC110 - for nothing to happen
+            await asyncio.sleep(left)
 
     async def _receive(self, fingerprints: Sequence[tuple[str, str]]) -> None:
         """Connect, and hand on what comes."""
@@ -214,6 +226,7 @@ class WhipSession:
         if self._ended.done():
             return
         self._ended.set_result(reason)
+        self._detail = description
         _log.info(
             "WHIP session ended",
             extra={
