@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import requests
+from selenium.webdriver.common.by import By
 
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.stream.identifiers import RungName
@@ -66,6 +67,47 @@ def test_ffmpeg_publishes_over_whip_without_a_lost_frame(system: System, ffmpeg:
     assert audit_answers(answers) == []
     for rung in RUNGS:
         assert frame_numbers(system, journal, RungName(str(rung["name"]))) == list(range(CLIP.frames)), rung
+
+
+# The fake camera and microphone: a green picture with a beep a second. Chromium makes no connection to its own
+# machine unless it is told to.
+CAMERA = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+)
+LIVE = "document.getElementById('situation').dataset.tone === 'live'"
+ENDED = "document.getElementById('title').textContent === 'The broadcast was ended'"
+
+
+def test_a_browser_s_camera_reaches_viewers_until_its_owner_ends_it(system: System, hls_js: None) -> None:
+    """The studio, a second tab that watches, and an end over the API, which the studio does not undo."""
+    stream = system.create_stream("demo", rungs=RUNGS, reconnect_window_seconds=30)
+    with chromium(flags=CAMERA) as browser:
+        studio = browser.driver.current_window_handle
+        browser.open(f"{system.studio_url}#key={stream.stream_key}")
+        browser.wait_until("document.getElementById('curtain').hidden", within=SOON)
+        browser.driver.find_element(By.ID, "go").click()
+        browser.wait_until(LIVE, within=SOON)
+        system.wait_for(f"{system.media_url}/demo/master.m3u8", "the broadcast")
+        browser.driver.switch_to.new_window("window")
+        browser.open(system.viewer_page("demo"))
+        browser.wait_until("document.getElementById('video').currentTime > 0", within=SOON)
+        played = browser.play_for(timedelta(seconds=10))
+        assert browser.console() == ()
+        browser.driver.switch_to.window(studio)
+        system.api("POST", "streams/demo/end")
+        browser.wait_until(ENDED, within=SOON)
+    wait_for_endlist(system, "demo")
+    assert played.stalls == played.fatal_errors == 0
+    assert system.api("GET", "streams/demo")["broadcast"] == 1
+    journal = collect(system.url, MEDIA_BUCKET, stream="demo")
+    assert audit(journal, probe_segments(system.url, journal)) == []
+    names = [each.name for each in journal if each.name.endswith(".ts")]
+    assert {name.split("_")[1] for name in names} == {"00000001"}, (
+        "one session, whatever sizes the browser sent"
+    )
 
 
 def test_an_rtmp_session_is_followed_by_a_whip_session_on_the_same_addresses(

@@ -158,7 +158,7 @@ export class WhipConnection {
 
   // Whether to come back depends on why: the server may have ended it on purpose.
   async #lose() {
-    if (this.#connection.connectionState !== "connected") await this.status();
+    await this.status();
     this.#tell("lost");
   }
 
@@ -195,7 +195,7 @@ export class WhipConnection {
       const signal = AbortSignal.timeout(STATUS_MS);
       const answer = await fetch(`${this.#session}/status`, { headers, signal, cache: "no-store" });
       // Not every server tells; one that did, and knows the session no more, was restarted meanwhile.
-      if (answer.status === 404 && this.#hadStatus) this.#lose();
+      if (answer.status === 404 && this.#hadStatus) this.#tell("lost");
       if (!answer.ok) return null;
       this.#hadStatus = true;
       const status = await answer.json();
