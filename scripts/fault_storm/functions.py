@@ -1,5 +1,6 @@
 """The functions as HTTP servers: the real handlers, whose runs may be killed at any call of a port."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -96,10 +97,10 @@ class StormFunctions:
         if fate.answer_lost:
             await cut_connection(scope, receive)
 
-    def close(self) -> None:
-        """Take no more calls, and wait for those under way."""
+    async def close(self) -> None:
+        """Take no more calls, and wait for those under way, whose answers go out by this very loop."""
         for bridge in self._bridges.values():
-            bridge.executor.shutdown(wait=True, cancel_futures=True)
+            await asyncio.to_thread(bridge.executor.shutdown, wait=True, cancel_futures=True)
 
     def _answer(self, path: str = "") -> Response:
         name = _name(f"/{path}")

@@ -94,7 +94,7 @@ class _Storm:
                 faults=self._faults,
                 random=Random(f"{self._options.seed}/killed"),  # noqa: S311
             )
-            stack.callback(self._functions.close)
+            stack.push_async_callback(self._functions.close)
             server = WebServer(self._functions, listener)
             server.start()
             stack.push_async_callback(server.close)

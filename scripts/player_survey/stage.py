@@ -19,6 +19,7 @@ from bucketcast.stream.identifiers import RungName, SegmentIndex, parse_stream_i
 from bucketcast.stream.media_object import DATE_KEY, gap_object
 from bucketcast.stream.object_names import media_playlist_name, multivariant_playlist_name, parse_segment_name
 from local_system.system import MEDIA_BUCKET, PROJECT, System
+from player_survey.slow_encoder import child_named, slow_down
 
 STREAM: Final = parse_stream_id("survey")
 FRAME_RATE: Final = 30
@@ -33,6 +34,10 @@ POLL_SECONDS: Final = 0.2
 REQUEST_SECONDS: Final = 10.0
 # The encoder is at work on the segment after the last one listed; the next but one is still free.
 AHEAD: Final = 2
+# So slow that lag is noted after ten seconds, and found beyond catching up four seconds later.
+TOO_SLOW: Final = 0.4
+# Until the largest rung is shed; then the encoder is another one.
+OVERLOADED_SECONDS: Final = 30.0
 # How long a broadcaster needs to start again with another size.
 MOMENT: Final = 1.0
 
@@ -88,6 +93,12 @@ class Stage:
             self._broadcaster.kill()
             self._broadcaster.wait()
             self._broadcaster = None
+
+    def overload(self) -> None:
+        """Slow the encoder down until it is given up; raises RuntimeError where it is not."""
+        encoder = child_named(self.system.processes["ingest"].pid, self._ffmpeg.name)
+        if encoder is None or not slow_down(encoder, speed=TOO_SLOW, seconds=OVERLOADED_SECONDS):
+            raise RuntimeError("the encoder was not given up")
 
     def end(self) -> None:
         """End the broadcast, as its owner does."""
@@ -199,5 +210,11 @@ DISTURBANCES: Final = (
         top=LOW,
     ),
     Disturbance(name="ladder change: back with all of it", happen=_reconnect(MOMENT), seconds=AFTERWARDS),
+    Disturbance(
+        name="too slow: the largest rung is shed",
+        happen=Stage.overload,
+        seconds=OVERLOADED_SECONDS + AFTERWARDS,
+        top=LOW,
+    ),
     Disturbance(name="ENDLIST, a new broadcast 10 s later", happen=_new_broadcast, seconds=10 + AFTERWARDS),
 )

@@ -235,25 +235,29 @@ class ClockMapper:
         return source.time
 
     def _anchor(self, source: _Source, media: float) -> None:
-        """Find the offset of *source* anew; one that is right within MAX_STEP is kept."""
-        other = next((other for other in self._sources.values() if other is not source), None)
-        relation = self._relation()
-        if other is not None and other.heard(self._now) and relation is not None:
-            # After an outage both are late, and their relation is as before: so both go on where they were.
-            assert other.offset is not None
-            wanted = other.offset + (relation if source.is_video else -relation)
-            is_kept = False
-        else:
-            delay = source.delays.value
-            assert self._lead is not None
-            assert delay is not None
-            wanted = self._lead + delay
+        """Find the offset of *source* anew; one that may still be right is kept."""
+        wanted, alone = self._wanted(source)
+        if source.offset is None or not (
+            abs(wanted - source.offset) <= MAX_STEP.total_seconds()
             # Alone, a track that is late may be so because of an outage.
-            is_kept = source.offset is not None and wanted > source.offset and not source.goes_back(media)
-        if source.offset is None or not (is_kept or abs(wanted - source.offset) <= MAX_STEP.total_seconds()):
+            or (alone and wanted > source.offset and not source.goes_back(media))
+        ):
             source.offset = wanted
         source.is_anchored = True
         source.anchored_at = source.placed = media
+
+    def _wanted(self, source: _Source) -> tuple[float, bool]:
+        """The offset that puts *source* beside the other track, or, alone, where our clock says."""
+        other = next((other for other in self._sources.values() if other is not source), None)
+        relation = self._relation()
+        if other is not None and other.heard(self._now) and relation is not None:
+            # After an outage both tracks are late, and related as before: so both go on where they were.
+            assert other.offset is not None
+            return other.offset + (relation if source.is_video else -relation), False
+        delay = source.delays.value
+        assert self._lead is not None
+        assert delay is not None
+        return self._lead + delay, True
 
     def _learn(self) -> None:
         """Compare arrivals with reports, while there are any."""

@@ -462,6 +462,13 @@ def test_timestamps_that_leap_leave_times_going_on(track: Track, seconds: int, e
     assert_goes_on(restored(received(happened), track, at=20, by=by), after=20)
 
 
+def test_pictures_do_not_follow_sound_whose_place_is_not_yet_found() -> None:
+    video, sound = (replace(each, drift=0) for each in (PICTURES, SOUND))
+    happened = changed(events(video, sound, until=12, network=Network()), Track.AUDIO, at=8, by=5 * 48_000)
+    pictures = received(happened).placed[Track.VIDEO]
+    assert all(each.time == pytest.approx(each.event.captured, abs=IN_SYNC) for each in pictures)
+
+
 @pytest.mark.parametrize("every", [None, 1.0])
 def test_timestamps_that_stood_still_in_a_pause_are_made_up_for(every: float | None) -> None:
     """Chromium counts the sound that it sends: nothing, while there is no microphone."""
@@ -488,20 +495,98 @@ def test_restarted_track_finds_its_place(track: Track, every: float | None) -> N
 
 
 @pytest.mark.parametrize("formats", [(VIDEO,), (AUDIO,), (VIDEO, AUDIO)])
-def test_an_outage_whose_packets_come_late_moves_nothing(formats: tuple[TrackFormat, ...]) -> None:
-    senders = [each for each in (PICTURES, SOUND) if each.track_format in formats]
-    happened = [
-        replace(event, arrived=max(event.arrived, BOOT + 24), released=max(event.released, BOOT + 24))
-        if 20 < event.captured < 24
-        else event
-        for event in events(
-            *(replace(each, drift=0) for each in senders), until=40, network=Network(jitter=0.1)
-        )
-    ]
-    receiver = received(happened, *formats)
+@pytest.mark.parametrize("speed", [1.3, 3, 1000])
+def test_an_outage_whose_packets_come_late_moves_nothing(
+    formats: tuple[TrackFormat, ...], speed: float
+) -> None:
+    """Nothing comes for four seconds; then all that was held up, at some times the usual speed."""
+
+    def held_up(event: Event) -> Event:
+        least = BOOT + 24 + (event.captured - 20) / speed if event.captured > 20 else 0
+        return replace(event, arrived=max(event.arrived, least), released=max(event.released, least))
+
+    senders = [replace(each, drift=0) for each in (PICTURES, SOUND) if each.track_format in formats]
+    happened = [held_up(event) for event in events(*senders, until=60, network=Network(jitter=0.1))]
+    receiver = received(sorted(happened), *formats)
     assert_smooth(receiver)
     for placed in receiver.placed.values():
         assert all(each.time == pytest.approx(each.event.captured, abs=0.2) for each in placed)
+
+
+def test_one_stray_timestamp_holds_nothing_up() -> None:
+    happened = events(replace(PICTURES, drift=0), until=40, network=Network())
+    stray = replace(happened[600], timestamp=happened[600].timestamp + 3600 * 90_000)
+    placed = received([*happened[:600], stray, *happened[601:]], VIDEO).placed[Track.VIDEO]
+    assert all(each.time == pytest.approx(each.event.captured, abs=0.1) for each in placed[660:])
+
+
+def test_a_sender_whose_clock_leaps_all_the_time_is_not_held_back_for_longer() -> None:
+    mapper = ClockMapper((VIDEO, AUDIO))
+    for number in range(12):
+        mapper.observe(Track.VIDEO, 900_000 * number, arrived=BOOT + number / 10)
+    assert mapper.settled(Track.VIDEO, now=BOOT + 1.1)
+
+
+@pytest.mark.parametrize("how", ["restart", "leap", "leap back"])
+def test_a_track_alone_goes_on_where_it_was_when_its_clock_steps(how: str) -> None:
+    """Not where it would be had it not drifted for an hour."""
+    mapper = ClockMapper((VIDEO,))
+    video = replace(PICTURES, drift=2000)
+    *_, before = (
+        mapper.frame_time(Track.VIDEO, video.timestamp(number / 30), arrived=BOOT + number / 30)
+        for number in range(900)
+    )
+    assert before.total_seconds() > 30
+    by = -(10**9) if how == "leap back" else 10**9
+    if how == "restart":
+        mapper.restart(Track.VIDEO)
+    after = mapper.frame_time(Track.VIDEO, video.timestamp(30) + by, arrived=BOOT + 30)
+    assert (after - before).total_seconds() == pytest.approx(1 / 30, abs=0.025)
+
+
+def test_reports_before_the_first_frames_count() -> None:
+    """FFmpeg reports before the first frame, and then after five seconds."""
+    mapper = ClockMapper((VIDEO, AUDIO))
+    for track in Track:
+        mapper.sender_report(track, 1 << 32, 0, arrived=BOOT)
+        mapper.observe(track, 10, arrived=BOOT)
+    assert all(mapper.settled(track, now=BOOT) for track in Track)
+
+
+def test_pictures_no_longer_go_by_sound_that_is_gone() -> None:
+    video, sound = replace(PICTURES, drift=2000), replace(SOUND, drift=2000, pauses=((10, 1e9),))
+    happened = events(video, sound, until=120, network=Network())
+    receiver = received(happened)
+    gone = receiver.placed[Track.VIDEO][45 * 30 :]
+    for before, after in pairwise(gone):
+        media = (after.event.timestamp - before.event.timestamp) / 90_000
+        assert after.time - before.time == pytest.approx(media, abs=3e-6)
+    receiver.mapper.restart(Track.VIDEO)
+    time = receiver.mapper.frame_time(Track.VIDEO, 77, arrived=happened[-1].arrived + 1 / 30)
+    assert time.total_seconds() - gone[-1].time == pytest.approx(1 / 30, abs=0.02)
+
+
+def test_pictures_are_not_moved_by_noise() -> None:
+    """Their times would change sides between two frames of a constant rate."""
+    senders = (reporting(replace(each, drift=0), report_noise=0.008) for each in (PICTURES, SOUND))
+    placed = received(events(*senders, until=120, network=Network(jitter=0.2))).placed[Track.VIDEO]
+    for before, after in pairwise(placed[900:]):
+        media = (after.event.timestamp - before.event.timestamp) / 90_000
+        assert after.time - before.time == pytest.approx(media, abs=3e-6)
+
+
+@pytest.mark.parametrize("drift", [0, 200])
+def test_pictures_that_come_late_after_a_pause_are_not_moved(drift: float) -> None:
+    video = replace(PICTURES, interval=0.2, drift=drift, pauses=((4, 14),))
+    happened = [
+        replace(event, arrived=event.arrived + 0.2, released=event.released + 0.2)
+        if event.track is Track.VIDEO and 14 <= event.captured < 16
+        else event
+        for event in events(video, replace(SOUND, drift=0), until=30, network=Network())
+    ]
+    receiver = received(sorted(happened))
+    assert max(map(abs, skews(receiver, replace(SOUND, drift=0)))) <= IN_SYNC
+    assert_smooth(receiver)
 
 
 @pytest.mark.parametrize("sender", [PICTURES, SOUND])
