@@ -327,7 +327,7 @@ def _media_object(
     at = SegmentIndex(index)
     date = start + index * SEGMENT
     if wanted == GAP:
-        return gap_object(STREAM, rung, session, at, duration=SEGMENT, date=date)
+        return gap_object(STREAM, rung, session, at, start=index * SEGMENT, duration=SEGMENT, date=date)
     return segment_object(STREAM, rung, session, at, duration=SEGMENT, date=date, content=b"media")
 
 

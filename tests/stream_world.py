@@ -181,6 +181,7 @@ class World:
                     rung,
                     session,
                     segment.index,
+                    start=segment.start,
                     duration=segment.duration,
                     date=start + segment.start,
                 )

@@ -139,7 +139,15 @@ class Stage:
         return made
 
     def _create_gap(self, rung: RungName, session: Any, index: int, date: datetime) -> bool:
-        gap = gap_object(STREAM, rung, session, SegmentIndex(index), duration=SEGMENT, date=date)
+        gap = gap_object(
+            STREAM,
+            rung,
+            session,
+            SegmentIndex(index),
+            start=index * SEGMENT,
+            duration=SEGMENT,
+            date=date,
+        )
         try:
             self._media.write(gap, if_generation=ABSENT)
         except PreconditionFailed:

@@ -26,6 +26,7 @@ from bucketcast.gcp.storage import CloudStorageBucket
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.objects import Generation, NewObject, ObjectFacts
 from bucketcast.stream.identifiers import EncoderId
+from bucketcast.stream.media_object import GAP_KEY
 from ingest.broadcasters import Broadcasters
 from ingest.control import Control
 from ingest.encode import find_ffmpeg
@@ -149,7 +150,7 @@ class WithoutOneSegment(CloudStorageBucket):
     """The media bucket, which never takes segment 1 of 180p, only a gap in its place."""
 
     def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
-        if new.content and new.name.endswith("0000000001.ts") and "/180p/" in new.name:
+        if GAP_KEY not in new.metadata and new.name.endswith("0000000001.ts") and "/180p/" in new.name:
             raise Unavailable(new.name)
         return super().write(new, if_generation=if_generation)
 

@@ -166,6 +166,7 @@ class Publisher:
             open_one.rung,
             open_one.session,
             open_one.index,
+            start=open_one.start,
             duration=open_one.duration,
             date=open_one.date,
         )
@@ -189,12 +190,14 @@ class Publisher:
         """Give up what the sealed sessions lack, then write their seals; say whether there were any."""
         seals = pending_seals(document)
         for seal in seals:
+            start = next(s.start for s in document.sessions if s.session == seal.session)
             for segment, rung in missing_at_seal(document, seal):
                 gap = gap_object(
                     document.stream,
                     rung,
                     segment.session,
                     segment.index,
+                    start=segment.date - start,
                     duration=segment.duration,
                     date=segment.date,
                 )

@@ -10,6 +10,7 @@ from bucketcast.objects import NewObject, ObjectFacts
 from bucketcast.stream.document import ListedAs
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.object_names import segment_name
+from bucketcast.stream.silence import silent_segment
 from bucketcast.stream.timeline import GapSegment, TimelineSegment, UploadedSegment
 
 TRANSPORT_STREAM: Final = "video/mp2t"
@@ -46,13 +47,17 @@ def gap_object(
     session: SessionNumber,
     index: SegmentIndex,
     *,
+    start: timedelta,
     duration: timedelta,
     date: datetime,
 ) -> NewObject:
-    """The empty object that takes the name of a segment that was given up."""
+    """The object that takes the name of a segment that was given up: silence.
+
+    *start* is on the session's clock.
+    """
     return NewObject(
         name=segment_name(stream, rung, session, index),
-        content=b"",
+        content=silent_segment(start, duration),
         content_type=TRANSPORT_STREAM,
         cache_control=IMMUTABLE,
         metadata={**_metadata(session, index, duration, date), GAP_KEY: "true"},

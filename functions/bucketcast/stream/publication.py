@@ -38,7 +38,13 @@ from bucketcast.stream.timeline import (
     JoinedTimeline,
     TimelineSegment,
 )
-from bucketcast.stream.window import is_startable, live_window_start, slot_rungs
+from bucketcast.stream.window import (
+    MIN_WINDOW_TARGET_DURATIONS,
+    is_startable,
+    live_window_start,
+    slot_rungs,
+    target_duration,
+)
 
 # A live session writes a timeline every segment duration; three missed ones and the time that an upload may
 # be retried say that its broadcaster or its encoder is gone.
@@ -54,6 +60,9 @@ OVERTAKEN_SEGMENTS: Final = 3
 MAX_WITNESSES: Final = 8
 # A rung that is so far behind the others that it is about to fall out of the timelines.
 OUTLIVED_SEGMENTS: Final = TIMELINE_SEGMENTS // 2
+# Players keep three target durations in hand (RFC 8216bis, 6.3.3). Where they have run dry, a session begins
+# with as much: with less VLC 3 never has anything in hand again, and soon stands still.
+BEGINNING_SEGMENTS: Final = 3
 # A claimed session has its first segment after one segment duration and the encoder's start.
 CLAIM_SEGMENTS: Final = 2
 CLAIM_SLACK: Final = timedelta(seconds=10)
@@ -299,14 +308,16 @@ def _publish_sessions(
     for number in [session.session for session in document.sessions]:
         if is_complete(document) and not has_ended:
             break
-        document = _list_segments(document, number, evidence.timeline(number))
+        document = _list_segments(document, number, evidence.timeline(number), now)
         document = _seal(document, number, evidence, now)
         if not _session(document, number).sealed:
             break
     return document
 
 
-def _list_segments(document: StreamDocument, number: SessionNumber, timeline: JoinedTimeline) -> StreamDocument:
+def _list_segments(
+    document: StreamDocument, number: SessionNumber, timeline: JoinedTimeline, now: datetime
+) -> StreamDocument:
     """Take from *timeline* what continues the window densely, and what was pending in it."""
     session = _session(document, number)
     if not session.recorded or session.sealed:
@@ -316,6 +327,8 @@ def _list_segments(document: StreamDocument, number: SessionNumber, timeline: Jo
         for segment in document.window
     ]
     index = SegmentIndex(_published_last(document, number) + 1)
+    if _gathers(document, session, timeline, now):
+        return document
     while session.seal is None and (uploaded := _next_segment(timeline, index)):
         if not _is_in_time(document, session, uploaded):
             break
@@ -326,6 +339,23 @@ def _list_segments(document: StreamDocument, number: SessionNumber, timeline: Jo
         window.append(_window_segment(document, session, uploaded))
         index = SegmentIndex(uploaded.index + 1)
     return replace(document, window=tuple(window))
+
+
+def _gathers(document: StreamDocument, session: SessionState, timeline: JoinedTimeline, now: datetime) -> bool:
+    """Whether *session* still has too little to begin with, after a pause in which players have run dry."""
+    before = document.window[-1] if document.window else None
+    if before is None or before.session == session.session:
+        return False
+    if _session(document, before.session).broadcast != session.broadcast:
+        return False
+    dry = timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(document.configuration))
+    pause = session.start - (before.date + before.duration)
+    return (
+        pause + document.configuration.segment_duration >= dry
+        and max(timeline.segments, default=-1) + 1 < BEGINNING_SEGMENTS
+        and not timeline.ended
+        and not _is_silent(document, session, timeline, now)
+    )
 
 
 def _list_rest(document: StreamDocument, number: SessionNumber, timeline: JoinedTimeline) -> StreamDocument:

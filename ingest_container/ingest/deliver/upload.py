@@ -207,7 +207,7 @@ class SegmentUploader:
         name = self._stream, segment.rung, self._session, segment.index
         date = self._start + segment.start
         if content is None:
-            return gap_object(*name, duration=segment.duration, date=date)
+            return gap_object(*name, start=segment.start, duration=segment.duration, date=date)
         return segment_object(*name, duration=segment.duration, date=date, content=content)
 
 

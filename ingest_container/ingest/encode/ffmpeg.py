@@ -20,16 +20,12 @@ import imageio_ffmpeg
 from bucketcast.errors import InvalidSettings
 from bucketcast.stream.bandwidth import buffer_size, max_rate
 from bucketcast.stream.identifiers import SegmentIndex
+from bucketcast.stream.silence import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE, CLOCK_START
 from ingest.encode.container import container_of
 from ingest.encode.ladder import EncodingPlan, RungPlan
 from ingest.encode.source import MAX_SOURCE_PIXELS
 from ingest.feed.file_clock import LEAD
 
-# Where the session's time 0 lies in the transport streams: above every decode time that precedes it.
-CLOCK_START = timedelta(seconds=10)
-# The transport streams' sound, whatever the source's: one rate and one grid for all sessions of all streams.
-AUDIO_SAMPLE_RATE = 48_000
-AUDIO_FRAME_SAMPLES = 1024
 # FFmpeg before 5.1 has no -fps_mode, and what this module relies on was tried from 5.1 on.
 MIN_FFMPEG_VERSION = (5, 1)
 

@@ -13,8 +13,8 @@ from typing import NoReturn
 from bucketcast.errors import Unavailable
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import RungName, SegmentIndex
+from bucketcast.stream.silence import CLOCK_START
 from ingest.encode.container import FeedWriter, feed_writer
-from ingest.encode.ffmpeg import CLOCK_START
 from ingest.encode.history import MAX_KEPT_BYTES, FeedHistory, GroupStart
 from ingest.encode.intake import Intake, SourceChanged
 from ingest.encode.ladder import EncodingPlan, RungPlan

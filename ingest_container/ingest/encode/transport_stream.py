@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import SegmentIndex
-from ingest.encode.ffmpeg import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE
+from bucketcast.stream.silence import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE
 
 # The configuration's highest bitrate (60 Mb/s) for its longest segment (6 s), with the buffer's second and the
 # transport stream around it, is 56 MB.

@@ -60,11 +60,15 @@ def _generation(resource: dict[str, Any], content: str | None) -> ObjectGenerati
 
 
 def probe_segments(url: str, journal: Iterable[ObjectGeneration]) -> Mapping[str, MediaFacts]:
-    """Fetch every segment of *journal* that is still there from the local cloud at *url*, and look into it."""
+    """Fetch every segment of *journal* that is still there from the local cloud at *url*, and look into it.
+
+    Gaps are none: what lies there is for players that do not know EXT-X-GAP.
+    """
     names = [
         f"{written.bucket}/{written.name}"
         for written in journal
         if written.name.endswith(".ts") and written.size and written.deleted is None
+        if written.metadata.get("gap") != "true"
     ]
 
     def facts(name: str) -> MediaFacts:

@@ -14,7 +14,7 @@ from fault_storm.wiring import CountedBucket
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLACE = (StreamId("demo"), RungName("360p"), SessionNumber(1), SegmentIndex(0))
-GAP = gap_object(*PLACE, duration=timedelta(seconds=2), date=START)
+GAP = gap_object(*PLACE, start=timedelta(seconds=8), duration=timedelta(seconds=2), date=START)
 
 
 def segment(content: bytes) -> NewObject:

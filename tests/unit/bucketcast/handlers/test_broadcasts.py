@@ -130,13 +130,14 @@ def test_a_gap_across_a_session_change() -> None:
     world.wake()
     second = world.claim_at_once(B)
     world.clock.advance(5)
-    world.report_later(second, B, [uploaded(0, (), SLOTS), uploaded(1)])
+    world.report_later(second, B, [uploaded(0, (), SLOTS), uploaded(1), uploaded(2)])
     world.wake()
     shown = playlist(world)
-    assert [(s.gap, s.discontinuity) for s in shown.segments][-4:] == [
+    assert [(s.gap, s.discontinuity) for s in shown.segments][-5:] == [
         (False, False),
         (True, False),
         (True, True),
+        (False, False),
         (False, False),
     ]
     playlist_history.check(world.media)
@@ -352,14 +353,16 @@ def test_a_seal_covers_what_was_reported_behind_a_hole() -> None:
     world.release(first)
     second = world.claim(B)
     world.clock.advance(4)
-    world.report(second, B, [uploaded(0)])
+    world.report(second, B, [uploaded(index) for index in range(3)])
     world.wake()
     shown = playlist(world)
-    assert [(s.uri[-7:], s.gap) for s in shown.segments][-4:] == [
+    assert [(s.uri[-7:], s.gap) for s in shown.segments][-6:] == [
         ("0003.ts", True),
         ("0004.ts", False),
         ("0005.ts", False),
         ("0000.ts", False),
+        ("0001.ts", False),
+        ("0002.ts", False),
     ]
     playlist_history.check(world.media)
 

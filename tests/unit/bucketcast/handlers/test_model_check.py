@@ -230,7 +230,9 @@ def test_a_gap_that_is_listed_before_it_is_created_is_found() -> None:
             there = bucket.facts(name)
             if there is None and name.endswith("_00000001_0000000003.ts"):
                 return _facts_of(
-                    gap_object(STREAM, TWO[1], FIRST, SegmentIndex(3), duration=SEGMENT, date=EPOCH)
+                    gap_object(
+                        STREAM, TWO[1], FIRST, SegmentIndex(3), start=3 * SEGMENT, duration=SEGMENT, date=EPOCH
+                    )
                 )
             return there
 

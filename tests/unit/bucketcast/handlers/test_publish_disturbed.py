@@ -189,7 +189,7 @@ def test_a_session_that_grows_while_it_is_sealed_ends_where_its_seal_says(*, pub
                 world.other_publisher.publish(STREAM)
 
         def end(world: World) -> None:
-            world.report_later(world.claim_at_once(EncoderId("c")), EncoderId("c"), [uploaded(0)])
+            world.report_later(world.claim_at_once(EncoderId("c")), EncoderId("c"), [uploaded(0)], ended=True)
             world.clock.advance(5)
 
         world, met = _met_at(call, grow, prepare=end)

@@ -171,6 +171,20 @@ def test_a_broadcast_that_was_ended_stays_ended() -> None:
     assert world.playlists() == playlists
 
 
+def test_a_broadcast_whose_newcomer_was_lost_with_the_document_stays_open() -> None:
+    """Its last session is sealed, and no record tells of the one that it was sealed for: this is no end."""
+    world = on_air()
+    world.clock.advance(5)
+    second = world.claim(B)
+    del world.ingest.objects[session_record_name(STREAM, second)]
+    world.clock.advance(5)
+    world.wake()
+    lose(world)
+    assert world.wake().state is StreamState.INTERRUPTED
+    assert "#EXT-X-ENDLIST" not in world.playlist(SLOTS[0])
+    assert world.document.sessions[0].sealed
+
+
 def test_a_claim_that_was_under_way_keeps_its_number_and_the_next_one_gets_another() -> None:
     """The document was lost between a claim and its record: two encoders were promised the same number."""
     world = on_air()

@@ -8,10 +8,11 @@ from bucketcast.errors import InvalidInput, InvalidName, Refused
 from bucketcast.stream.claim import LEASE, ClaimRequest, Lease, Renewal, claim, holding
 from bucketcast.stream.configuration import StreamConfiguration
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.identifiers import EncoderId, RungName, SessionNumber, StreamId
+from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.publication import end_broadcast
 from bucketcast.stream.session_record import FrameRate
 from bucketcast.stream.stream_record import StreamRecord, document_of
+from bucketcast.stream.timeline import JoinedTimeline
 from fakes import EPOCH
 from stream_world import FIRST, SLOTS, STREAM, A, B, World, claim_request, encoded_rung, uploaded
 
@@ -126,6 +127,10 @@ def test_a_renewal_names_a_stream_and_an_encoder(stream: str, encoder: str) -> N
         Renewal(stream=StreamId(stream), session=FIRST, encoder=EncoderId(encoder))
 
 
+def test_a_renewal_that_says_nothing_of_silence_is_of_media_that_just_came() -> None:
+    assert Renewal(stream=STREAM, session=FIRST, encoder=A).silent_seconds == 0
+
+
 def test_a_session_goes_on_until_another_takes_its_place() -> None:
     first = claimed(FRESH, A, timedelta(0))
     assert holding(first, FIRST) == "on"
@@ -145,3 +150,92 @@ def test_a_session_has_ended_with_its_broadcast_and_with_its_seal() -> None:
     sealed = world.wake()
     assert sealed.sessions[0].seal is not None
     assert holding(replace(sealed, ended_broadcasts=0), session) == "ended"
+
+
+@pytest.mark.parametrize("seconds", [2.999, 3.0])
+def test_a_holder_has_three_seconds(seconds: float) -> None:
+    """A broadcaster whose connection broke must not wait longer than it takes to press the button again."""
+    document = claimed(FRESH, A, timedelta(0))
+    held = lease(FIRST, A, EPOCH + timedelta(seconds=60))
+    at = timedelta(seconds=60 + seconds)
+    if seconds < 3:
+        with pytest.raises(Refused):
+            claimed(document, B, at, held)
+    else:
+        assert claimed(document, B, at, held).sessions[-1].encoder == B
+
+
+def test_a_lease_that_was_given_back_holds_nothing_even_if_its_claim_was_lost() -> None:
+    """The document was made again, and knows of the session before only."""
+    document = claimed(FRESH, A, timedelta(0))
+    given_back = lease(SessionNumber(5), B, EPOCH - timedelta(hours=1))
+    assert claimed(document, EncoderId("c"), timedelta(seconds=1), given_back).next_session == 3
+
+
+def test_a_claim_changes_nothing_of_a_session_that_drains_already() -> None:
+    document = claimed(FRESH, A, timedelta(0))
+    drains = replace(document.sessions[0], drain_until=EPOCH + timedelta(seconds=1))
+    later = claimed(replace(document, sessions=(drains,)), B, timedelta(seconds=9))
+    assert later.sessions[0] == drains
+
+
+@pytest.mark.parametrize(
+    ("published", "reported", "asked", "start"),
+    [
+        (0, 0, 7, 7),
+        (3, 0, 5, 6),
+        (3, 0, 7, 7),
+        (3, 4, 7, 8),
+        (3, 2, 5, 6),
+        (0, 4, 5, 8),
+    ],
+)
+def test_a_session_starts_behind_all_media_before_it(
+    published: int, reported: int, asked: float, start: float
+) -> None:
+    """Of segments of 2 s so many are published, or only reported, of a session that began at 0."""
+    world = World()
+    world.report(world.claim(A, start=EPOCH), A, [uploaded(index) for index in range(published)])
+    document = world.wake()
+    segments = {SegmentIndex(index): uploaded(index) for index in range(reported)}
+    newcomer = claim(
+        document,
+        claim_request(B, start=EPOCH + timedelta(seconds=asked)),
+        lease=None,
+        reported=JoinedTimeline(segments=segments),
+        now=EPOCH + timedelta(minutes=1),
+    ).sessions[-1]
+    assert newcomer.start == EPOCH + timedelta(seconds=start)
+
+
+def test_what_is_reported_is_of_the_newest_session() -> None:
+    """Its index 0 lies at its own start, not at that of a session before, whose clock was ahead."""
+    ahead = claim(FRESH, claim_request(A, start=EPOCH + timedelta(hours=1)), lease=None, now=EPOCH)
+    document = claim(ahead, claim_request(B), lease=None, now=EPOCH + timedelta(minutes=1))
+    third = claim(
+        document,
+        claim_request(EncoderId("c"), start=EPOCH),
+        lease=None,
+        reported=JoinedTimeline(segments={SegmentIndex(2): uploaded(2)}),
+        now=EPOCH + timedelta(minutes=2),
+    )
+    assert third.sessions[-1].start == EPOCH + timedelta(seconds=6)
+
+
+def test_a_session_keeps_its_claim_as_it_was_asked_for() -> None:
+    rate = FrameRate(numerator=25)
+    request = claim_request(A, SLOTS[:1], EPOCH + timedelta(hours=1), rate)
+    (session,) = claim(FRESH, request, lease=None, now=EPOCH).sessions
+    assert (session.frame_rate, session.rungs) == (rate, request.rungs)
+    assert session.start == request.start
+
+
+def test_the_newest_session_goes_on_whatever_became_of_those_before() -> None:
+    world = World()
+    world.report(world.claim(A), A, [uploaded(index) for index in range(3)], ended=True)
+    world.wake()
+    world.clock.advance(9)
+    second = world.claim(B)
+    document = world.wake()
+    assert document.sessions[0].seal is not None
+    assert (holding(document, FIRST), holding(document, second)) == ("replaced", "on")

@@ -15,6 +15,7 @@ from bucketcast.stream.media_object import (
     segment_object,
     timeline_segment,
 )
+from bucketcast.stream.silence import silent_segment
 from bucketcast.stream.timeline import GapSegment, TimelineSegment, UploadedSegment
 from fakes import EPOCH, FakeBucket, FakeClock
 from stream_world import SLOTS, STREAM
@@ -22,7 +23,7 @@ from stream_world import SLOTS, STREAM
 PLACE = (STREAM, SLOTS[0], SessionNumber(3), SegmentIndex(4))
 DURATION = timedelta(seconds=2, microseconds=1)
 SEGMENT = segment_object(*PLACE, duration=DURATION, date=EPOCH, content=b"media")
-GAP = gap_object(*PLACE, duration=DURATION, date=EPOCH)
+GAP = gap_object(*PLACE, start=timedelta(seconds=8), duration=DURATION, date=EPOCH)
 
 
 def found(new: NewObject) -> ObjectFacts:
@@ -39,8 +40,9 @@ def test_a_segment_carries_what_a_playlist_says_of_it() -> None:
     }
 
 
-def test_a_gap_is_empty_and_takes_the_name_of_its_segment() -> None:
-    assert (GAP.name, GAP.content, GAP.cache_control) == (SEGMENT.name, b"", IMMUTABLE)
+def test_a_gap_is_silence_and_takes_the_name_of_its_segment() -> None:
+    silence = silent_segment(timedelta(seconds=8), DURATION)
+    assert (GAP.name, GAP.content, GAP.cache_control) == (SEGMENT.name, silence, IMMUTABLE)
 
 
 def test_the_metadata_tells_a_gap_from_a_segment() -> None:

@@ -1,6 +1,6 @@
 """Publication by example; what holds for every history is in test_publication_properties.py."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -8,23 +8,34 @@ from msgspec.structs import replace
 from bucketcast.errors import IllegalTransition
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.records import decode_record
-from bucketcast.stream.document import StreamDocument, WindowSegment, decided_rungs
-from bucketcast.stream.identifiers import EncoderId, SegmentIndex, SessionNumber
+from bucketcast.stream.document import ListedAs, StreamDocument, WindowSegment, decided_rungs
+from bucketcast.stream.identifiers import (
+    DiscontinuitySequenceNumber,
+    EncoderId,
+    MediaSequenceNumber,
+    RungName,
+    SegmentIndex,
+    SessionNumber,
+)
 from bucketcast.stream.lifecycle import StreamState
 from bucketcast.stream.object_names import seal_name, segment_name, session_record_name
 from bucketcast.stream.publication import (
+    Evidence,
     advance,
     end_broadcast,
+    has_begun,
+    has_waited_long,
     holes,
     is_complete,
     is_followed,
     next_unannounced,
+    overtaken,
     undecided,
 )
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.timeline import JoinedTimeline, TimelineSegment
 from fakes import EPOCH
-from stream_world import FIRST, SLOTS, STREAM, A, B, World, uploaded
+from stream_world import FIRST, SEGMENT, SLOTS, STREAM, A, B, World, uploaded
 
 C = EncoderId("c")
 SILENCE = 10.0  # three segment durations and four seconds
@@ -107,12 +118,15 @@ def test_the_next_session_waits_for_the_tail_of_the_one_before() -> None:
     world = on_air(3)
     world.clock.advance(4)
     second = world.claim_at_once(B)
-    world.report(second, B, [uploaded(0)])
+    world.report(second, B, THREE)
     world.wake()
     assert [session for session, _, _ in listed(world)] == [1, 1, 1]
     world.report_later(FIRST, A, [*THREE, uploaded(3)], ended=True)
     world.wake()
-    assert listed(world) == [*((1, index, False) for index in range(4)), (2, 0, False)]
+    assert listed(world) == [
+        *((1, index, False) for index in range(1, 4)),
+        *((2, index, False) for index in range(3)),
+    ]
     assert world.playlist(SLOTS[0]).count("#EXT-X-DISCONTINUITY\n") == 1
 
 
@@ -153,11 +167,14 @@ def test_a_session_without_segments_counts_no_discontinuity() -> None:
     world.claim_at_once(B)
     world.clock.advance(8)
     third = world.claim_at_once(C)
-    world.report(third, C, [uploaded(0)])
+    world.report(third, C, THREE)
     world.clock.advance(8)
     world.wake()
-    assert listed(world) == [*((1, index, False) for index in range(3)), (3, 0, False)]
-    assert world.document.window[-1].media_sequence == 3
+    assert listed(world) == [
+        *((1, index, False) for index in range(3)),
+        *((3, index, False) for index in range(3)),
+    ]
+    assert world.document.window[-1].media_sequence == 5
     assert world.document.window[-1].discontinuity_sequence == 1
 
 
@@ -234,9 +251,12 @@ def test_a_broadcaster_who_returns_within_the_window_goes_on_with_one_discontinu
     second = world.claim(B)
     world.clock.advance(5)
     assert world.wake().state is StreamState.INTERRUPTED
-    world.report(second, B, [uploaded(0)])
+    world.report(second, B, THREE)
     assert world.wake().state is StreamState.LIVE
-    assert listed(world) == [*((1, index, False) for index in range(3)), (2, 0, False)]
+    assert listed(world) == [
+        *((1, index, False) for index in range(3)),
+        *((2, index, False) for index in range(3)),
+    ]
     assert world.document.ended_broadcasts == 0
 
 
@@ -290,6 +310,54 @@ def test_a_sealed_session_keeps_nothing_on_air() -> None:
     assert world.wake().state is StreamState.INTERRUPTED
 
 
+def returned(pause: timedelta) -> tuple[World, SessionNumber]:
+    """A broadcaster is back *pause* after the end of what it had sent."""
+    world = World()
+    first = world.claim(A, start=EPOCH)
+    world.report(first, A, THREE, ended=True)
+    world.wake()
+    world.release(first)
+    second = world.claim(B, start=EPOCH + 3 * SEGMENT + pause)
+    world.report_later(second, B, [uploaded(0)])
+    world.wake()
+    return world, second
+
+
+def test_after_a_pause_a_session_begins_with_three_segments() -> None:
+    """Players have run dry: with less they would never have anything in hand again."""
+    world, second = returned(timedelta(seconds=4))
+    assert listed(world) == [(1, index, False) for index in range(3)]
+    assert world.document.state is StreamState.INTERRUPTED
+    world.report_later(second, B, [uploaded(0), uploaded(1)])
+    world.wake()
+    assert listed(world)[-1] == (1, 2, False)
+    world.report_later(second, B, THREE)
+    assert world.wake().state is StreamState.LIVE
+    assert listed(world) == [(session, index, False) for session in (1, 2) for index in range(3)]
+
+
+def test_where_players_still_have_something_in_hand_a_session_begins_at_once() -> None:
+    world, _ = returned(timedelta(seconds=3.9))
+    assert listed(world)[-1] == (2, 0, False)
+
+
+def test_one_segment_is_all_that_a_session_has_if_it_ended() -> None:
+    world, second = returned(timedelta(seconds=4))
+    world.report_later(second, B, [uploaded(0)], ended=True)
+    world.wake()
+    assert listed(world)[-1] == (2, 0, False)
+
+
+def test_one_segment_is_all_that_a_session_has_if_it_fell_silent() -> None:
+    """Its broadcast must not be kept from its end."""
+    world, _ = returned(timedelta(seconds=4))
+    world.clock.advance(20)
+    world.wake()
+    assert listed(world)[-1] == (2, 0, False)
+    world.clock.advance(2000)
+    assert world.wake().state is StreamState.ENDED
+
+
 def test_a_broadcaster_who_changes_its_source_is_not_gone() -> None:
     """Its session ended, and its next one is about to be claimed: no window opens, however short it is."""
     world = on_air(reconnect_window=0)
@@ -298,9 +366,9 @@ def test_a_broadcaster_who_changes_its_source_is_not_gone() -> None:
     world.clock.advance(1)
     second = world.claim_at_once(B)
     assert world.wake().state is StreamState.LIVE
-    world.report_later(second, B, [uploaded(0)])
+    world.report_later(second, B, THREE)
     assert world.wake().state is StreamState.LIVE
-    assert listed(world)[-1] == (2, 0, False)
+    assert listed(world)[-1] == (2, 2, False)
 
 
 def test_a_broadcaster_whose_next_session_never_comes_is_gone() -> None:
@@ -444,10 +512,13 @@ def test_a_rung_that_is_missing_in_one_session_is_filled_there_only() -> None:
     world.report(first, A, [uploaded(0, SLOTS[:1])], ended=True)
     world.wake()
     world.clock.advance(5)
-    world.report(world.claim(B), B, [uploaded(0)])
+    world.report(world.claim(B), B, THREE)
     world.wake()
     uris = [line for line in world.playlist(SLOTS[2]).splitlines() if not line.startswith("#")]
-    assert uris == ["../720p/segment_00000001_0000000000.ts", "segment_00000002_0000000000.ts"]
+    assert uris == [
+        "../720p/segment_00000001_0000000000.ts",
+        *(f"segment_00000002_{index:010d}.ts" for index in range(3)),
+    ]
 
 
 def test_the_document_forgets_what_nobody_lists() -> None:
@@ -476,6 +547,7 @@ def joined(*segments: TimelineSegment) -> JoinedTimeline:
         ((4,), (3,)),
         ((1, 4, 6), (3, 5)),
         ((70, 140), (*range(6, 70), *range(71, 140))),
+        ((0, 200), tuple(range(136, 200))),
         ((2, 200), tuple(range(136, 200))),  # no more than a timeline behind what is named and not published
     ],
 )
@@ -614,6 +686,480 @@ def test_a_session_lists_its_own_rungs_only() -> None:
     world.report(world.claim(A, SLOTS[:1]), A, [uploaded(0, SLOTS[:1])], ended=True)
     world.wake()
     world.clock.advance(5)
-    world.report(world.claim(B), B, [uploaded(0)])
+    world.report(world.claim(B), B, THREE)
     world.wake()
-    assert [set(segment.rungs) for segment in world.document.window] == [{SLOTS[0]}, set(SLOTS)]
+    assert [set(segment.rungs) for segment in world.document.window] == [
+        {SLOTS[0]},
+        *(set(SLOTS) for _ in range(3)),
+    ]
+
+
+def reported(document: StreamDocument, *segments: TimelineSegment, at: datetime = EPOCH) -> Evidence:
+    """All that is known of the newest session of *document*."""
+    newest = document.sessions[-1].session
+    timeline = replace(joined(*segments), media_at=at)
+    return Evidence(timelines={newest: timeline}, seals={}, is_written=True)
+
+
+def shown_first(document: StreamDocument, *segments: TimelineSegment) -> StreamDocument:
+    """*document*, of one session, with *segments* in its window."""
+    window = tuple(
+        replace(document.window[0], index=segment.index, rungs=decided_rungs(segment)) for segment in segments
+    )
+    return replace(document, window=window)
+
+
+def test_what_later_segments_of_its_rung_have_overtaken_is_named_with_its_place_and_its_witnesses() -> None:
+    """What a timeline knows of it counts; else the grid says where it lies."""
+    document = on_air(3).document
+    moved = replace(uploaded(3, SLOTS[:2]), start=timedelta(seconds=6.5), duration=timedelta(seconds=1.5))
+    found = overtaken(document, reported(document, moved, uploaded(5)), now=EPOCH)
+    assert [(one.rung, one.index, one.witness_rung, one.witnesses) for one in found] == [
+        *((rung, 4, rung, (5,)) for rung in SLOTS[:2]),
+        *((SLOTS[2], index, SLOTS[2], (5,)) for index in (3, 4)),
+    ]
+    start = document.sessions[0].start
+    assert [(one.session, one.start.total_seconds(), one.duration.total_seconds()) for one in found[1:]] == [
+        (1, 8, 2),
+        (1, 6.5, 1.5),
+        (1, 8, 2),
+    ]
+    assert [one.date - start for one in found] == [one.start for one in found]
+
+
+def test_a_session_before_its_first_published_segment_waits_for_all_from_the_first() -> None:
+    world = World()
+    world.claim(A)
+    found = overtaken(world.wake(), reported(world.document, uploaded(2)), now=EPOCH)
+    assert [(one.rung, one.index) for one in found] == [(rung, index) for rung in SLOTS for index in (0, 1)]
+
+
+def test_nothing_is_overtaken_where_nothing_is_known() -> None:
+    world = World()
+    world.claim(A)
+    assert overtaken(world.wake(), reported(world.document), now=EPOCH) == ()
+
+
+def test_what_is_overtaken_has_eight_witnesses_the_first_behind_it() -> None:
+    """P8: an outage of many segments costs no more reads than one of a few."""
+    document = on_air(3).document
+    found = overtaken(document, reported(document, *map(uploaded, range(4, 30))), now=EPOCH)
+    assert [one.witnesses for one in found] == [tuple(range(4, 12))] * len(SLOTS)
+
+
+def test_a_rung_without_segments_is_overtaken_by_another_when_half_a_timeline_has_passed_it() -> None:
+    """Its encoder is gone, or hangs; before it falls out of the timelines it is given up."""
+    document = on_air(3).document
+    for last, found in ((34, ()), (35, ((SLOTS[2], 3, (35,)),))):
+        evidence = reported(document, *(uploaded(index, SLOTS[:2]) for index in range(3, last + 1)))
+        named = overtaken(document, evidence, now=EPOCH)
+        assert tuple((one.rung, one.index, one.witnesses) for one in named) == found
+        assert all(one.witness_rung in SLOTS[:2] for one in named)
+
+
+def test_no_more_is_overtaken_than_a_timeline_holds() -> None:
+    """P8: what lies further behind is of no use to anybody."""
+    document = on_air(3).document
+    found = overtaken(document, reported(document, uploaded(200)), now=EPOCH)
+    assert [one.index for one in found if one.rung == SLOTS[0]] == list(range(137, 200))
+
+
+def test_another_session_s_segments_overtake_nothing_and_are_not_waited_for() -> None:
+    document = between_others(uploaded(2, SLOTS[:2]))
+    timelines = {SessionNumber(2): joined(uploaded(4))}
+    evidence = Evidence(timelines=timelines, seals={}, is_written=True)
+    found = [one for one in overtaken(document, evidence, now=EPOCH) if one.session == 2]
+    assert [(one.rung, one.index, one.witnesses) for one in found] == [
+        (SLOTS[0], 3, (4,)),
+        (SLOTS[1], 3, (4,)),
+        (SLOTS[2], 2, (4,)),
+        (SLOTS[2], 3, (4,)),
+    ]
+
+
+def test_nothing_is_given_up_of_a_session_that_has_no_record_or_that_is_being_sealed() -> None:
+    """Of the one nothing may ever be published; what the other lacks, its seal decides."""
+    document = on_air(3).document
+    evidence = reported(document, uploaded(4))
+    unrecorded = replace(document, sessions=(replace(document.sessions[0], recorded=False),))
+    assert overtaken(document, evidence, now=EPOCH)
+    assert overtaken(unrecorded, evidence, now=EPOCH) == ()
+    assert overtaken(sealing(document), evidence, now=EPOCH) == ()
+
+
+@pytest.mark.parametrize(
+    ("finished", "seconds", "left"), [(False, 9.9, False), (False, 10, True), (True, 0, True)]
+)
+def test_what_is_overtaken_is_left_when_its_encoders_ended_or_are_silent(
+    finished: bool,  # noqa: FBT001
+    seconds: float,
+    left: bool,  # noqa: FBT001
+) -> None:
+    document = on_air(3).document
+    timeline = replace(joined(uploaded(4)), ended=finished)
+    evidence = Evidence(timelines={FIRST: timeline}, seals={}, is_written=True)
+    found = overtaken(document, evidence, now=EPOCH + timedelta(seconds=seconds))
+    assert [one.is_left for one in found] == [left] * len(SLOTS)
+
+
+@pytest.mark.parametrize(
+    ("left", "written", "now", "long"),
+    [
+        (True, (), 100, False),  # its witnesses are gone
+        (True, (4, 0, 2), 5.9, False),
+        (True, (4, 0, 2), 6, True),
+        (False, (4, 0, 2), 100, False),
+        (False, (4, 0, 6, 2), 6, True),  # later ones may be verified earlier
+        (False, (0, 3, 6), 6, True),
+        (False, (0, 3.1, 6), 6, False),  # the longer pause is an outage
+        (False, (0, 100, 103, 105.9), 200, False),
+        (False, (0, 100, 103, 106), 200, True),
+    ],
+)
+def test_three_segment_durations_in_which_something_was_written_are_long(
+    left: bool,  # noqa: FBT001
+    written: tuple[float, ...],
+    now: float,
+    long: bool,  # noqa: FBT001
+) -> None:
+    """Where an encoder is left only the bucket's clock counts, and no outage; else ours does."""
+    document = on_air(3).document
+    (one, *_) = overtaken(document, reported(document, uploaded(4)), now=EPOCH)
+    waited = has_waited_long(
+        replace(one, is_left=left),
+        [EPOCH + timedelta(seconds=seconds) for seconds in written],
+        segment_duration=timedelta(seconds=2),
+        now=EPOCH + timedelta(seconds=now),
+    )
+    assert waited is long
+
+
+def test_a_broadcast_that_is_over_stays_over_whatever_ended_since() -> None:
+    world = on_air(3)
+    world.clock.advance(4)
+    world.streams.end(STREAM)
+    document = world.wake()
+    assert document.since == world.clock.now()
+    for ended_broadcasts in (1, 2):
+        later = replace(document, ended_broadcasts=ended_broadcasts)
+        assert is_complete(later)
+        assert has_begun(later)
+
+
+def going_on(*timeline: int) -> tuple[int, ...]:
+    """What is listed of a session, whose segments 0 to 2 are, with *timeline* in its timelines."""
+    document = on_air(3).document
+    return tuple(
+        segment.index
+        for segment in advance(document, reported(document, *map(uploaded, timeline)), now=EPOCH).window
+    )
+
+
+def test_a_hole_is_waited_for_until_a_whole_timeline_lies_behind_it() -> None:
+    """Then nobody can report it any more, and the window moves past all that it held."""
+    assert going_on(*range(10, 73)) == (0, 1, 2)
+    assert going_on(*range(10, 74)) == (68, 69, 70, 71, 72, 73)
+    assert going_on(*range(10, 90)) == (84, 85, 86, 87, 88, 89)
+    # What lies before the hole is not behind it.
+    assert going_on(*range(3), *range(10, 73)) == (0, 1, 2)
+
+
+def test_nothing_of_a_session_without_a_record_is_ever_published() -> None:
+    """Also not by its seal: nobody knows what rungs it has, or when it began."""
+    world = World()
+    session = world.claim(A)
+    world.report(session, A, THREE)
+    del world.ingest.objects[session_record_name(STREAM, session)]
+    world.report(world.claim_at_once(B), B, THREE)
+    world.clock.advance(4)
+    world.wake()
+    assert listed(world) == [(2, 0, False), (2, 1, False), (2, 2, False)]
+
+
+def test_a_seal_that_is_decided_is_where_its_session_ends() -> None:
+    """P7: what is reported between the decision and its record comes too late; what was open is filled."""
+    document = on_air(3).document
+    evidence = reported(sealing(document), *map(uploaded, range(6)))
+    advanced = advance(sealing(document), evidence, now=EPOCH)
+    assert [segment.index for segment in advanced.window] == [0, 1, 2]
+    open_one = replace(document.window[2], rungs=decided_rungs(uploaded(2, SLOTS[:1])))
+    holding_on = replace(sealing(document), window=(*document.window[:2], open_one))
+    assert advance(holding_on, evidence, now=EPOCH).window == document.window
+
+
+def test_a_seal_is_taken_once_however_often_it_is_read() -> None:
+    """P2: the numbers of its session are counted once."""
+    world = on_air(3)
+    world.clock.advance(4)
+    world.claim_at_once(B)
+    world.clock.advance(4)
+    document = world.wake()
+    seal = document.sessions[0].seal
+    assert seal is not None
+    evidence = Evidence(timelines={}, seals={FIRST: seal}, is_written=True)
+    assert advance(document, evidence, now=world.clock.now()) == document
+
+
+@pytest.mark.parametrize(("seconds", "sealed"), [(3.9, False), (4, True)])
+def test_a_session_drains_for_two_segments_and_no_longer(seconds: float, sealed: bool) -> None:  # noqa: FBT001
+    world = on_air(3)
+    world.clock.advance(4)
+    world.claim_at_once(B)
+    world.clock.advance(seconds)
+    assert world.wake().sessions[0].sealed is sealed
+
+
+def test_an_encoder_that_ended_is_not_sealed_before_another_session_follows() -> None:
+    """Its replacement, which does not know yet that it is one, may still report."""
+    world = on_air(3, finished=True)
+    assert world.document.sessions[0].seal is None
+    world.clock.advance(4)
+    world.claim_at_once(B)
+    assert world.wake().sessions[0].sealed
+
+
+def test_a_session_of_a_single_segment_counts_a_discontinuity() -> None:
+    world = World()
+    world.report(world.claim(A), A, [uploaded(0)], ended=True)
+    world.claim_at_once(B)
+    document = world.wake()
+    assert (document.next_media_sequence, document.next_discontinuity_sequence) == (1, 1)
+
+
+def test_a_seal_waits_until_all_that_it_lacks_was_looked_for() -> None:
+    """What is not in the bucket yet would be listed as nothing for ever."""
+    document = on_air(3).document
+    lacking = replace(document.window[2], rungs=decided_rungs(uploaded(2, SLOTS[:1])))
+    pending = replace(sealing(document), window=(*document.window[:2], lacking))
+    seal = pending.sessions[0].seal
+    assert seal is not None
+    keys = [(FIRST, SegmentIndex(2), rung) for rung in SLOTS[1:]]
+    for found in ({}, {keys[0]: ListedAs.GAP}):
+        evidence = Evidence(timelines={}, seals={FIRST: seal}, found=found, is_written=True)
+        assert not advance(pending, evidence, now=EPOCH).sessions[0].sealed
+    found = {keys[0]: ListedAs.GAP, keys[1]: ListedAs.SEGMENT}
+    evidence = Evidence(timelines={}, seals={FIRST: seal}, found=found, is_written=True)
+    sealed = advance(pending, evidence, now=EPOCH)
+    assert sealed.sessions[0].sealed
+    assert sealed.window == (
+        *document.window[:2],
+        replace(lacking, rungs=lacking.rungs | {SLOTS[1]: ListedAs.GAP, SLOTS[2]: ListedAs.SEGMENT}),
+    )
+
+
+def test_a_seal_fills_its_own_session_only() -> None:
+    """Other sessions have segments of the same index."""
+    document = between_others(uploaded(0, SLOTS[:1]))
+    first, second, third = document.sessions
+    seal = sealing(document).sessions[0].seal
+    assert seal is not None
+    decided = replace(seal, session=second.session, last_index=0)
+    pending = replace(document, sessions=(replace(first, sealed=True), replace(second, seal=decided), third))
+    found = {(second.session, SegmentIndex(0), rung): ListedAs.GAP for rung in SLOTS[1:]}
+    evidence = Evidence(timelines={}, seals={second.session: decided}, found=found, is_written=True)
+    advanced = advance(pending, evidence, now=EPOCH)
+    assert advanced.sessions[1].sealed
+    assert [s.rungs for s in advanced.window if s.session != 2] == [
+        s.rungs for s in document.window if s.session != 2
+    ]
+
+
+def test_the_document_holds_no_more_than_a_timeline_of_segments() -> None:
+    """P8: a rung that stands still, however long, holds no more than 64 segments in it."""
+    document = on_air(3).document
+    behind = [uploaded(index, SLOTS[:2]) for index in range(3, 100)]
+    first = advance(document, reported(document, *behind[:60]), now=EPOCH)
+    assert [segment.index for segment in first.window] == list(range(63))
+    later = advance(first, reported(document, *behind[10:]), now=EPOCH)
+    assert [segment.index for segment in later.window] == list(range(36, 100))
+
+
+def test_a_window_that_moves_past_what_it_held_keeps_nothing_of_it() -> None:
+    """Numbers are dense, also where a rung stood still before, and where another hole follows."""
+    document = shown_first(on_air(3).document, uploaded(0), uploaded(1), uploaded(2, SLOTS[:2]))
+    evidence = reported(document, *map(uploaded, range(10, 41)), *map(uploaded, range(45, 90)))
+    assert [segment.index for segment in advance(document, evidence, now=EPOCH).window] == list(range(35, 41))
+
+
+def test_a_seal_that_moves_past_what_was_listed_keeps_nothing_of_it() -> None:
+    """A zombie has gone on for minutes, and its successor began in between."""
+    world = on_air(3)
+    start = world.document.sessions[0].start
+    world.release(FIRST)
+    world.claim(B, start=start + timedelta(seconds=300))
+    world.report_later(FIRST, A, [uploaded(index) for index in range(200, 210)])
+    world.clock.advance(4)
+    world.wake()
+    assert [index for _, index, _ in listed(world)] == [146, 147, 148, 149]
+
+
+def test_a_seal_costs_no_more_the_longer_its_session_was() -> None:
+    """P8: twenty years of segments were never published, but for the last."""
+    world = World()
+    session = world.claim(A)
+    last = 300_000_000
+    world.report(session, A, [uploaded(index) for index in range(last - 10, last)], ended=True)
+    world.claim_at_once(B)
+    world.wake()
+    assert [index for _, index, _ in listed(world)] == list(range(last - 6, last))
+
+
+def test_a_window_that_moves_on_begins_with_the_first_that_is_there_in_whatever_order_they_were_named() -> None:
+    document = on_air(3).document
+    segments = [uploaded(index, SLOTS[:2] if index == 12 else SLOTS) for index in range(10, 80)]
+    advanced = advance(document, reported(document, *reversed(segments)), now=EPOCH)
+    assert [segment.index for segment in advanced.window] == list(range(16, 80))
+    advanced = advance(document, reported(document, *reversed(segments[:64])), now=EPOCH)
+    assert [segment.index for segment in advanced.window] == list(range(10, 74))
+
+
+@pytest.mark.parametrize("named", [SLOTS[1:], SLOTS])
+def test_a_rung_that_is_decided_later_changes_nothing_of_the_others(named: tuple[RungName, ...]) -> None:
+    """P2: also where timelines have lost what was listed, or call it something else."""
+    document = shown_first(on_air(3).document, uploaded(0, (), SLOTS[:1]))
+    (segment,) = advance(document, reported(document, uploaded(0, named)), now=EPOCH).window
+    assert segment.rungs == {
+        SLOTS[0]: ListedAs.GAP,
+        SLOTS[1]: ListedAs.SEGMENT,
+        SLOTS[2]: ListedAs.SEGMENT,
+    }
+
+
+def test_what_another_session_lists_is_no_segment_of_this_one() -> None:
+    assert holes(between_others(uploaded(1)), SessionNumber(2), joined(uploaded(5))) == (2, 3, 4)
+
+
+def test_a_seal_is_what_its_record_says_whoever_decided_it() -> None:
+    """P7: another publisher was first, and knew of one segment less."""
+    document = on_air(3).document
+    pending = sealing(document)
+    decided = pending.sessions[0].seal
+    assert decided is not None
+    written = replace(decided, last_index=1, next_media_sequence=MediaSequenceNumber(2))
+    evidence = Evidence(timelines={}, seals={FIRST: written}, is_written=True)
+    assert advance(pending, evidence, now=EPOCH).sessions[0].seal == written
+
+
+@pytest.mark.parametrize(("last", "following"), [(4, 5), (2, 3), (1, 3)])
+def test_numbers_go_on_behind_what_the_seal_covers_and_behind_what_is_listed(last: int, following: int) -> None:
+    """P2: a document that was rebuilt may have listed less, or more, than the lost one had at its seal."""
+    document = on_air(3).document
+    pending = sealing(document)
+    decided = pending.sessions[0].seal
+    assert decided is not None
+    written = replace(decided, last_index=last, next_media_sequence=MediaSequenceNumber(last + 1))
+    evidence = Evidence(timelines={}, seals={FIRST: written}, is_written=True)
+    advanced = advance(pending, evidence, now=EPOCH)
+    assert (advanced.next_media_sequence, advanced.next_discontinuity_sequence) == (following, 1)
+
+
+def test_a_seal_counts_the_discontinuity_of_what_is_gone() -> None:
+    """P2: a document that was rebuilt has listed nothing of a session whose media was deleted."""
+    pending = replace(sealing(on_air(3).document), window=(), state=StreamState.IDLE)
+    decided = pending.sessions[0].seal
+    assert decided is not None
+    written = replace(decided, next_discontinuity_sequence=DiscontinuitySequenceNumber(1))
+    evidence = Evidence(timelines={}, seals={FIRST: written}, is_written=True)
+    assert advance(pending, evidence, now=EPOCH).next_discontinuity_sequence == 1
+
+
+def test_a_stream_says_since_when_it_is_what_it_is() -> None:
+    """By its broadcaster's last sign of life, however late anybody noticed."""
+    world = World()
+    world.clock.advance(100)
+    session = world.claim(A)
+    world.report_later(session, A, THREE)
+    world.clock.advance(1)
+    live = world.wake()
+    assert (live.state, live.since) == (StreamState.LIVE, EPOCH + timedelta(seconds=102))
+    world.report_later(session, A, THREE)
+    world.clock.advance(30)
+    gone = world.wake()
+    assert (gone.state, gone.since) == (StreamState.INTERRUPTED, EPOCH + timedelta(seconds=105))
+
+
+def test_a_broadcast_stays_interrupted_until_its_newcomer_s_media_is_published() -> None:
+    world = on_air(3, finished=True)
+    world.clock.advance(2)
+    world.claim_at_once(B)
+    assert world.wake().sessions[0].sealed
+    assert world.wake().state is StreamState.INTERRUPTED
+
+
+def test_a_session_that_never_reported_is_looked_for_when_patience_with_it_is_over() -> None:
+    """Its encoder may have been killed between its first upload and its first timeline."""
+    world = World()
+    world.claim(A)
+    document = world.wake()
+    nothing = JoinedTimeline(segments={})
+    for seconds, index in ((PATIENCE - 0.1, None), (PATIENCE, 0), (PATIENCE + 1, 0)):
+        assert next_unannounced(document, FIRST, nothing, now=EPOCH + timedelta(seconds=seconds)) == index
+
+
+def test_a_newcomer_s_claim_is_the_last_that_was_heard_of_a_broadcast_whose_session_is_sealed() -> None:
+    """It never had a segment. What the encoder of a sealed session says is not heard, read or not (P3)."""
+    world = on_air(3)
+    world.clock.advance(5)
+    world.claim(B)
+    world.report_later(FIRST, A, THREE)
+    world.clock.advance(8)
+    document = world.wake()
+    assert document.sessions[0].sealed
+    talking = replace(joined(*THREE), media_at=EPOCH + timedelta(seconds=7))
+    for timelines in ({}, {FIRST: talking}):
+        evidence = Evidence(timelines=timelines, seals={}, is_written=True)
+        interrupted = advance(document, evidence, now=EPOCH + timedelta(seconds=20))
+        assert interrupted.state is StreamState.INTERRUPTED
+        assert interrupted.since == EPOCH + timedelta(seconds=5)
+
+
+def test_a_broadcast_is_heard_of_by_a_claim_before_what_was_claimed_is_published() -> None:
+    world = World()
+    world.report(world.claim(A), A, THREE)
+    world.clock.advance(5)
+    world.claim(B)
+    assert world.wake().state is StreamState.LIVE
+    assert world.document.since == EPOCH + timedelta(seconds=5)
+
+
+def test_a_broadcast_is_heard_of_as_long_as_its_newest_session_is() -> None:
+    world = on_air(3, finished=True)
+    world.clock.advance(9)
+    second = world.claim(B)
+    world.report_later(second, B, THREE)
+    assert world.wake().state is StreamState.LIVE
+    world.clock.advance(SILENCE)
+    assert world.wake().state is StreamState.INTERRUPTED
+    assert world.document.since == EPOCH + timedelta(seconds=11)
+
+
+def test_who_returns_just_before_the_reconnect_window_ends_has_time_for_a_first_segment() -> None:
+    world = on_air(3, reconnect_window=1, finished=True)
+    world.clock.advance(0.5)
+    world.claim_at_once(B)
+    world.clock.advance(PATIENCE - 0.1)
+    assert world.wake().state is StreamState.INTERRUPTED
+    world.clock.advance(0.1)
+    assert world.wake().state is StreamState.ENDED
+
+
+def test_a_broadcaster_who_left_is_gone_although_it_came_only_just_before() -> None:
+    """Sessions that are shown are not waited for."""
+    world = on_air(3)
+    world.clock.advance(1)
+    second = world.claim_at_once(B)
+    world.report(FIRST, A, THREE, ended=True)
+    world.report_later(second, B, [uploaded(0)], ended=True)
+    assert world.wake().state is StreamState.INTERRUPTED
+    assert listed(world)[-1] == (2, 0, False)
+
+
+def test_a_newcomer_whose_record_never_came_is_waited_for_no_longer_than_others() -> None:
+    """Whatever it says that it has uploaded can never be published."""
+    world = on_air(3, reconnect_window=0)
+    world.clock.advance(5)
+    second = world.claim(B)
+    del world.ingest.objects[session_record_name(STREAM, second)]
+    world.report(second, B, THREE)
+    world.clock.advance(PATIENCE)
+    assert world.wake().state is StreamState.ENDED

@@ -54,6 +54,13 @@ def test_a_record_is_read_as_it_was_written(record: msgspec.Struct) -> None:
     assert decode_record(type(record), encode_record(record)) == record
 
 
+def test_a_seal_that_does_not_say_so_ends_no_broadcast() -> None:
+    """A rebuilt stream would otherwise start a new one, and its viewers would be told that it is over."""
+    fields = msgspec.json.decode(encode_record(RECORDS[-1]))
+    del fields["ended"]
+    assert not decode_record(Seal, msgspec.json.encode(fields)).ended
+
+
 def test_a_stream_that_has_only_its_record_is_idle() -> None:
     document = document_of(RECORD)
     assert (document.stream, document.state, document.since, document.record_number) == (

@@ -1,11 +1,15 @@
 """The join of timelines; that it knows no order is in test_publication_properties.py."""
 
 from datetime import timedelta
+from itertools import permutations
+
+from msgspec.structs import replace
 
 from bucketcast.records import MAX_RECORD_BYTES, decode_record, encode_record
 from bucketcast.stream.configuration import MAX_RUNGS
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex
 from bucketcast.stream.timeline import (
+    NOTHING_REPORTED,
     TIMELINE_SEGMENTS,
     GapSegment,
     RungSegment,
@@ -32,6 +36,14 @@ def timeline(encoder: EncoderId, *segments: TimelineSegment, ended: bool = False
 def test_no_timeline_says_nothing_and_has_not_ended() -> None:
     joined = join([])
     assert (joined.ended, joined.media_at, joined.segments) == (False, None, {})
+    assert not joined.continues
+    assert joined == NOTHING_REPORTED
+
+
+def test_a_broadcaster_goes_on_when_one_of_its_encoders_says_so_and_not_otherwise() -> None:
+    ended, other = timeline(A, ended=True), timeline(B, ended=True)
+    assert not join([ended, other]).continues
+    assert join([ended, replace(other, continues=True)]).continues
 
 
 def test_a_session_has_ended_when_all_its_encoders_have() -> None:
@@ -66,11 +78,11 @@ def test_where_two_contradict_each_other_the_greater_fact_is_taken() -> None:
     third = TimelineSegment(
         index=SegmentIndex(0), start=timedelta(0), duration=timedelta(seconds=1), rungs={SLOTS[0]: big}
     )
-    joined = join([timeline(A, one), timeline(B, other), timeline(EncoderId("c"), third)]).segments[
-        SegmentIndex(0)
-    ]
-    assert joined.duration == timedelta(seconds=2)
-    assert joined.rungs == {SLOTS[0]: big, SLOTS[1]: small, SLOTS[2]: small}
+    several = [timeline(A, one), timeline(B, other), timeline(EncoderId("c"), third)]
+    for order in permutations(several):
+        segment = join(order).segments[SegmentIndex(0)]
+        assert segment.duration == timedelta(seconds=2)
+        assert segment.rungs == {SLOTS[0]: big, SLOTS[1]: small, SLOTS[2]: small}
 
 
 def test_the_largest_timeline_is_far_below_the_bound_of_a_record() -> None:

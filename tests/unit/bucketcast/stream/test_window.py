@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -13,7 +13,13 @@ from bucketcast.stream.configuration import (
 )
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import RungName
-from bucketcast.stream.window import listed_segments, rung_for_slot, slot_rungs, target_duration
+from bucketcast.stream.window import (
+    listed_segments,
+    live_window_duration,
+    rung_for_slot,
+    slot_rungs,
+    target_duration,
+)
 from stream_world import SLOTS, A, World, encoded_rung, uploaded
 
 DURATIONS = [
@@ -39,6 +45,7 @@ def test_no_legal_segment_rounds_above_the_target_duration_and_none_smaller_woul
         ("720p", ("1080p", "480p", "360p"), "480p"),
         ("360p", ("1080p", "720p"), "720p"),
         ("1080p", ("360p",), "360p"),
+        ("362p", ("364p", "360p"), "360p"),
     ],
 )
 def test_a_slot_lists_itself_or_the_nearest_below_or_the_nearest_above(
@@ -79,7 +86,18 @@ def test_a_rendition_without_any_decided_segment_lists_nothing() -> None:
     assert listed_segments(document, slot_rungs(document, SLOTS[1])) == ()
 
 
+@pytest.mark.parametrize("duration", DURATIONS)
+def test_a_live_window_has_six_segments_and_three_target_durations(duration: timedelta) -> None:
+    """RFC 8216bis, 6.2.2."""
+    configuration = StreamConfiguration(segment_duration=duration)
+    length = live_window_duration(configuration)
+    assert length >= 6 * duration
+    assert length >= 3 * timedelta(seconds=target_duration(configuration))
+
+
 @given(st.lists(st.integers(1, 2100), min_size=1, max_size=12))
+@example([2000] * 7)
+@example([2100] * 12)
 def test_the_window_is_as_long_as_players_need_and_no_longer(milliseconds: list[int]) -> None:
     """At least 6 segment durations and 3 target durations; without its first segment it would be too short."""
     document = published(1)

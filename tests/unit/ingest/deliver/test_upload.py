@@ -17,7 +17,7 @@ from bucketcast.errors import PreconditionFailed
 from bucketcast.objects import ABSENT, Generation, NewObject, ObjectFacts
 from bucketcast.stream.document import ListedAs
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
-from bucketcast.stream.media_object import gap_object, listed_as, segment_object
+from bucketcast.stream.media_object import GAP_KEY, gap_object, listed_as, segment_object
 from bucketcast.stream.object_names import segment_name
 from bucketcast.stream.timeline import TIMELINE_SEGMENTS, GapSegment, UploadedSegment
 from fakes import EPOCH, FakeBucket, Fate, FaultyBucket, InlineExecutor, LoopClock, SlowExecutor
@@ -48,7 +48,7 @@ def name(index: int, rung: RungName = HIGH) -> str:
 
 
 def is_gap(new: NewObject) -> bool:
-    return not new.content
+    return GAP_KEY in new.metadata
 
 
 @dataclass
@@ -177,7 +177,7 @@ async def test_another_encoder_s_object_counts_with_its_own_facts() -> None:
 @virtual_time
 async def test_an_upload_that_meets_a_gap_is_counted_as_lost() -> None:
     media = FakeBucket(LoopClock())
-    gap = gap_object(STREAM, HIGH, SESSION, SegmentIndex(0), duration=SEGMENT, date=EPOCH)
+    gap = gap_object(STREAM, HIGH, SESSION, SegmentIndex(0), start=timedelta(0), duration=SEGMENT, date=EPOCH)
     media.write(gap, if_generation=ABSENT)
     uploads = Uploads(media)
     uploads.uploader.upload(cut(0))
@@ -290,7 +290,7 @@ async def test_what_is_given_up_while_it_waits_for_a_thread_is_held_by_nobody(
     await asyncio.sleep(1)  # it is in the queue
     uploads.uploader.upload(cut(1))
     await uploads.uploader.drain()
-    assert [new.content for _, new in media.tries] == [b"", b""]
+    assert [is_gap(new) for _, new in media.tries] == [True, True]
 
 
 def failing_until(seconds: float) -> Callable[[NewObject], Fate]:
@@ -408,7 +408,8 @@ def test_after_any_outage_every_segment_is_decided_once_or_left_behind(
         assert newest <= set(decided)
         assert uploads.metrics.segments_uploaded + uploads.metrics.segments_lost == 2 * count
         assert all(
-            (segment.fact == GapSegment()) is (media.read(name(segment.index, segment.rung)) == b"")
+            (segment.fact == GapSegment())
+            is (listed_as(media.objects[name(segment.index, segment.rung)][1]) is ListedAs.GAP)
             for segment in uploads.decided
         )
 
