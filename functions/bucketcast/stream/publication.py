@@ -77,7 +77,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     # What lies in the bucket where a session lacked a rung's segment when its seal was decided.
     found: Mapping[tuple[SessionNumber, SegmentIndex, RungName], ListedAs] = {}
     # Whether viewers can read all that the document publishes.
-    is_written: bool = True
+    is_written: bool
 
     def timeline(self, session: SessionNumber) -> JoinedTimeline:
         """The join of all timelines of *session*."""
@@ -108,15 +108,12 @@ def end_broadcast(document: StreamDocument, *, now: datetime) -> StreamDocument:
     if not document.is_under_way and shown_broadcast(document) == document.broadcast:
         state = advance_state(state, StreamEvent.MEDIA_PUBLISHED)  # too short to begin, yet it has segments
     state = advance_state(state, StreamEvent.BROADCAST_ENDED)
-    sessions = tuple(
-        session if session.seal else replace(session, drain_until=now) for session in document.sessions
-    )
     return replace(
         document,
         state=state,
         since=now,
         ended_broadcasts=document.ended_broadcasts + 1,
-        sessions=sessions,
+        sessions=tuple(replace(session, drain_until=now) for session in document.sessions),
     )
 
 
@@ -219,15 +216,17 @@ def _overtaken_in(
         if segment.session == session.session
         for rung in segment.rungs
     }
-    newest = max((index for index, _ in decided), default=-1)
+    if not decided:
+        return
+    newest, foremost = max(decided)
+    listed = [segment.index for segment in document.window if segment.session == session.session]
+    first = max(min(listed, default=0), newest - TIMELINE_SEGMENTS + 1)
     grid = session.grid(document.configuration.segment_duration)
-    foremost = next((name for index, name in sorted(decided) if index == newest), None)
     is_left = timeline.ended or _is_silent(document, session, timeline, now)
-    first = max(_first_open(document, session, timeline), newest - TIMELINE_SEGMENTS + 1)
     for rung in (rung.name for rung in session.rungs):
         for index in map(SegmentIndex, range(first, newest)):
             witnesses = _decided_behind(decided, rung, index)
-            if not witnesses and foremost is not None:
+            if not witnesses:
                 far = SegmentIndex(index + OUTLIVED_SEGMENTS - 1)
                 witnesses = _decided_behind(decided, foremost, far)
             if witnesses and (index, rung) not in decided:
@@ -251,12 +250,6 @@ def _decided_behind(
 ) -> list[tuple[SegmentIndex, RungName]]:
     """The first segments of *rung* behind *index* that are decided, as many as it takes to tell a pause."""
     return sorted(one for one in decided if one[1] == rung and one[0] > index)[:MAX_WITNESSES]
-
-
-def _first_open(document: StreamDocument, session: SessionState, timeline: JoinedTimeline) -> int:
-    """The first segment of *session* that a playlist may still wait for."""
-    listed = [segment.index for segment in document.window if segment.session == session.session]
-    return min(listed, default=max(0, min(timeline.segments, default=0) - TIMELINE_SEGMENTS))
 
 
 def is_complete(document: StreamDocument) -> bool:
@@ -332,11 +325,7 @@ def _list_segments(
     while session.seal is None and (uploaded := _next_segment(timeline, index)):
         if not _is_in_time(document, session, uploaded):
             break
-        if window and _session(document, window[-1].session).broadcast != session.broadcast:
-            window = []  # a new broadcast starts with none of the old one's segments
-        if uploaded.index != index:
-            window = []  # so many wake-ups were lost that the window has moved past all that it held
-        window.append(_window_segment(document, session, uploaded))
+        _append(document, window, session, uploaded, expected=index)
         index = SegmentIndex(uploaded.index + 1)
     return replace(document, window=tuple(window))
 
@@ -365,17 +354,33 @@ def _list_rest(document: StreamDocument, number: SessionNumber, timeline: Joined
         return document
     grid = session.grid(document.configuration.segment_duration)
     window = list(document.window)
-    next_index, last = _published_last(document, number) + 1, max(timeline.segments, default=-1)
-    first = max(next_index, last - TIMELINE_SEGMENTS + 1)
-    for index in map(SegmentIndex, range(first, last + 1)):
+    expected, last = _published_last(document, number) + 1, max(timeline.segments, default=-1)
+    for index in map(SegmentIndex, range(max(expected, last - TIMELINE_SEGMENTS + 1), last + 1)):
         missing = TimelineSegment(index=index, start=grid.start(index), duration=grid.duration(index), rungs={})
         segment = timeline.segments.get(index, missing)
         if not _is_in_time(document, session, segment):
             break
-        if index == first > next_index:
-            window = []  # what no timeline reaches any more; see _list_segments
-        window.append(_window_segment(document, session, segment))
+        _append(document, window, session, segment, expected=expected)
+        expected = index + 1
     return replace(document, window=tuple(window))
+
+
+def _append(
+    document: StreamDocument,
+    window: list[WindowSegment],
+    session: SessionState,
+    segment: TimelineSegment,
+    *,
+    expected: int,
+) -> None:
+    """List *segment* behind *window*, or alone: a new broadcast starts with none of the old one's segments.
+
+    Where it is not the *expected* one, so many wake-ups were lost that the window has moved past all it held.
+    """
+    is_later = bool(window) and _session(document, window[-1].session).broadcast != session.broadcast
+    if is_later or segment.index != expected:
+        window.clear()
+    window.append(_window_segment(document, session, segment))
 
 
 def _is_in_time(document: StreamDocument, session: SessionState, segment: TimelineSegment) -> bool:
@@ -410,9 +415,7 @@ def _window_segment(
 
 def _with_rungs(segment: WindowSegment, uploaded: TimelineSegment | None) -> WindowSegment:
     """Add the rungs that *uploaded* has decided; what is listed stays as it is listed."""
-    if uploaded is None or uploaded.rungs.keys() <= segment.rungs.keys():
-        return segment
-    return replace(segment, rungs=decided_rungs(uploaded) | segment.rungs)
+    return replace(segment, rungs=decided_rungs(uploaded) | segment.rungs) if uploaded else segment
 
 
 def _published_last(document: StreamDocument, number: SessionNumber) -> int:
@@ -508,10 +511,11 @@ def _all_found(document: StreamDocument, seal: Seal, evidence: Evidence) -> bool
 
 def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) -> StreamDocument:
     """Take the transitions that the evidence asks for, in their order: wake-ups between them may be lost."""
+    if shown_broadcast(document) != document.broadcast:
+        return document
     on_air = _on_air(document, evidence, now)
     begins = (
         not document.is_under_way
-        and shown_broadcast(document) == document.broadcast
         # A broadcast that was cut short is one too.
         and (is_startable(document) or not (on_air or _is_newcomer_expected(document, evidence, now)))
     )
@@ -527,9 +531,7 @@ def _follow_life(document: StreamDocument, evidence: Evidence, now: datetime) ->
 
 
 def _on_air(document: StreamDocument, evidence: Evidence, now: datetime) -> bool:
-    """Whether the newest session with published segments is of this broadcast and still receives media."""
-    if shown_broadcast(document) != document.broadcast:
-        return False
+    """Whether the newest session with published segments still receives media."""
     session = _session(document, document.window[-1].session)
     timeline = evidence.timeline(session.session)
     left = session.sealed or (timeline.ended and not timeline.continues)
@@ -558,9 +560,9 @@ def _heard_at(document: StreamDocument, evidence: Evidence) -> datetime:
 
 
 def _shown_timeline(document: StreamDocument, evidence: Evidence) -> JoinedTimeline:
-    """The timeline of the newest session with published segments; a sealed one has nothing to say any more."""
+    """The timeline of the newest session with published segments, which says nothing behind a seal."""
     session = _session(document, document.window[-1].session)
-    return NOTHING_REPORTED if session.sealed else evidence.timeline(session.session)
+    return NOTHING_REPORTED if session.seal else evidence.timeline(session.session)
 
 
 def reconnect_until(document: StreamDocument) -> datetime:
@@ -589,11 +591,7 @@ def _forget(document: StreamDocument) -> StreamDocument:
     What a timeline no longer holds can no longer be decided: a rendition that waits for it goes on behind it.
     """
     start = min(
-        (
-            live_window_start(document, rungs)
-            for rungs in (slot_rungs(document, slot.name) for slot in document.configuration.rungs)
-        ),
-        default=0,
+        live_window_start(document, slot_rungs(document, slot.name)) for slot in document.configuration.rungs
     )
     window = document.window[max(start, len(document.window) - TIMELINE_SEGMENTS) :]
     shown = {segment.session for segment in window}

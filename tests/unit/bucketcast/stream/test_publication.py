@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+import playlist_history
 from bucketcast.errors import IllegalTransition
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.records import decode_record
@@ -1163,3 +1164,32 @@ def test_a_newcomer_whose_record_never_came_is_waited_for_no_longer_than_others(
     world.report(second, B, THREE)
     world.clock.advance(PATIENCE)
     assert world.wake().state is StreamState.ENDED
+
+
+def test_a_broadcast_that_is_first_published_by_a_seal_starts_with_none_of_the_old_segments() -> None:
+    """Its encoder was lost before it had decided its first segment; an ENDLIST is never taken back."""
+    world = on_air(3)
+    world.clock.advance(4)
+    world.streams.end(STREAM)
+    world.wake()
+    world.clock.advance(10)
+    world.report(world.claim(B), B, [uploaded(index) for index in range(1, 4)])
+    world.claim_at_once(C)
+    world.clock.advance(4)
+    world.wake()
+    assert listed(world) == [(2, index, index == 0) for index in range(4)]
+    playlist_history.check(world.media)
+
+
+@pytest.mark.parametrize("wakes", [(), (15,)])
+def test_a_reconnect_window_runs_out_alike_however_many_wakeups_were_lost(wakes: tuple[float, ...]) -> None:
+    """P3: a newcomer had no segment, and the encoder that it replaced went on for two seconds."""
+    world = on_air(3, reconnect_window=60)
+    world.clock.advance(5)
+    world.claim(B)
+    world.report_later(FIRST, A, THREE)
+    for at in (*wakes, 66):
+        world.clock.time = EPOCH + timedelta(seconds=at)
+        world.wake()
+    assert world.document.since == EPOCH + timedelta(seconds=66)
+    assert ended(world)

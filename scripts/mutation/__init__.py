@@ -1,0 +1,1 @@
+"""`scripts/mutate`: whether the tests of publication notice when its code is changed."""
