@@ -14,7 +14,7 @@ from typing import Final
 
 from selenium.common.exceptions import WebDriverException
 
-from benchmark import broadcast, glass, operations, peers, quality, wake_ups
+from benchmark import broadcast, glass, operations, peers, quality, wake_ups, whip, whip_glass, whip_soak
 from benchmark.figures import Outcome, Skipped, as_json, table
 from benchmark.machine import this_machine
 from benchmark.setting import Setting, prepare, size_named
@@ -28,10 +28,14 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]
     "ffmpeg": ("beside it: one FFmpeg with the same ladder, writing HLS to a folder", peers.measure_ffmpeg),
     "nginx": ("beside it: nginx-rtmp with the same ladder by exec_push", peers.measure_nginx),
     "quality": ("360p by scaler", quality.measure),
+    "whip": ("WebRTC in: CPU, beside aiortc as it is ordinarily used", whip.measure),
+    "whip-glass": ("glass to glass, from a browser over WHIP", whip_glass.measure),
+    "whip-soak": ("WHIP publishers who come and go, and what they leave behind", whip_soak.measure),
     "wake-ups": ("direct wake and storage events, as late as in the cloud", wake_ups.measure),
 }
-# Three broadcasts that are watched for minutes each: taken when they are asked for.
-LONG: Final = frozenset({"wake-ups"})
+# Three broadcasts that are watched for minutes each, and what tells nothing before it has run for many: taken
+# when they are asked for.
+LONG: Final = frozenset({"wake-ups", "whip-soak"})
 QUICK_SECONDS: Final = 12.0
 QUICK_WARM_UP: Final = timedelta(seconds=3)
 WARM_UP: Final = timedelta(seconds=10)
@@ -85,7 +89,12 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="short runs: to see that it works, not for figures")
     add("--minutes", type=float, default=2.0, help="length of the steady broadcast (default: %(default)g)")
-    add("--only", nargs="+", choices=MEASUREMENTS, help="measure these alone (default: all but wake-ups)")
+    add(
+        "--only",
+        nargs="+",
+        choices=MEASUREMENTS,
+        help=f"measure these alone (default: all but {', '.join(sorted(LONG))})",
+    )
     add("--full-hd", action="store_true", help="1080p with four rungs: wants four cores")
     add("--ffmpeg", type=Path, metavar="FILE", help="an FFmpeg to use instead of the packaged one")
     add("--output", type=Path, metavar="FILE", default=Path("bench.json"), help="default: %(default)s")

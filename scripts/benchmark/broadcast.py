@@ -10,14 +10,14 @@ from benchmark.delivery import cut_times, deliveries, delivery_figures
 from benchmark.figures import Figure, Outcome, slope
 from benchmark.processes import (
     busy_share,
-    children,
+    children_cpu_seconds,
     cpu_seconds,
     machine_ticks,
     peak_resident_mebibytes,
     resident_mebibytes,
 )
 from benchmark.setting import STREAM, OnAir, Setting, on_air
-from local_system.system import INGEST_BUCKET, MEDIA_BUCKET
+from local_system.system import INGEST_BUCKET, MEDIA_BUCKET, System
 from tools.auditor.collect import collect
 
 PYTHON_SHARE_GOAL: Final = 5.0
@@ -45,9 +45,9 @@ def measure(setting: Setting) -> list[Outcome]:
     with on_air(setting, "broadcast") as broadcast:
         system = broadcast.system
         time.sleep(setting.warm_up.total_seconds())
-        before = _usage(broadcast)
+        before = usage(system)
         memory = _watch_memory(broadcast, setting.measured)
-        after = _usage(broadcast)
+        after = usage(system)
         peak = peak_resident_mebibytes(system.processes["ingest"].pid)
         sent = broadcast.sender.stop()
         delivered = [
@@ -131,13 +131,14 @@ def memory_figures(samples: Sequence[tuple[float, float]], peak: float) -> list[
     ]
 
 
-def _usage(broadcast: OnAir) -> Usage:
-    ingest = broadcast.system.processes["ingest"].pid
+def usage(system: System) -> Usage:
+    """What the processes of *system* have taken so far."""
+    ingest = system.processes["ingest"].pid
     return Usage(
         at=time.time(),
-        ffmpeg=sum(cpu_seconds(child) for child in children(ingest)),
+        ffmpeg=children_cpu_seconds(ingest),
         ingest=cpu_seconds(ingest),
-        cloud=cpu_seconds(broadcast.system.processes["cloud"].pid),
+        cloud=cpu_seconds(system.processes["cloud"].pid),
         machine=machine_ticks(),
     )
 

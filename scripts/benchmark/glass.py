@@ -4,18 +4,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from benchmark.figures import Figure, Outcome, Skipped, percentile
-from benchmark.sent_frames import SentFrames
 from benchmark.setting import STREAM, Setting, on_air
 from benchmark.watching import STARTED, note_stalls, noted, what_is_missing
 from local_system.system import System
 from tools.browser import Browser, chromium
 from tools.frame_strip import read_strip
 
+NAME: Final = "glass to glass"
 # hls.js has found its distance from the live edge once it has played for a while.
 SETTLING: Final = timedelta(seconds=5)
 SAMPLE_INTERVAL: Final = timedelta(seconds=1)
@@ -54,12 +54,11 @@ class Viewing:
 
 def measure(setting: Setting) -> list[Outcome]:
     """Watch a broadcast with each of PLAYERS in turn; raises NotStarted."""
-    name = "glass to glass"
     if (missing := what_is_missing()) is not None:
-        return [Skipped(name=name, reason=missing)]
+        return [Skipped(name=NAME, reason=missing)]
     with on_air(setting, "glass") as broadcast:
         time.sleep(LIVE_WINDOW.total_seconds())
-        viewings = [_watch_often(broadcast.system, player, setting) for player in PLAYERS]
+        viewings = [watch_often(broadcast.system, player, setting) for player in PLAYERS]
         sent = broadcast.sender.stop().sent
     return [
         outcome
@@ -68,16 +67,23 @@ def measure(setting: Setting) -> list[Outcome]:
     ]
 
 
-def latencies(seen: Sequence[tuple[int, float]], sent: SentFrames) -> list[float]:
+class Sent(Protocol):
+    """Knows when each frame was sent."""
+
+    def sent_at(self, shown: int, at: float) -> float | None:
+        """When the frame whose strip says *shown* was sent last before *at*; None if it was not."""
+
+
+def latencies(seen: Sequence[tuple[int, float]], sent: Sent) -> list[float]:
     """Seconds from the sending of each frame *seen* (what its strip says, and when) to its being seen."""
-    return [
-        at - sent.times[number] for shown, at in seen if (number := sent.number_before(shown, at)) is not None
-    ]
+    return [at - began for shown, at in seen if (began := sent.sent_at(shown, at)) is not None]
 
 
-def viewing_figures(player: Player, viewings: Sequence[Viewing], sent: SentFrames) -> list[Outcome]:
+def viewing_figures(
+    player: Player, viewings: Sequence[Viewing], sent: Sent, *, name: str = NAME
+) -> list[Outcome]:
     """The figures of one player's *viewings*, the long one first."""
-    name = f"glass to glass, {player.name}"
+    name = f"{name}, {player.name}"
     openings = [percentile(found, 0.5) for viewing in viewings if (found := latencies(viewing.seen, sent))]
     if not openings:
         return [Skipped(name=name, reason="no frame's number could be read")]
@@ -107,7 +113,8 @@ def viewing_figures(player: Player, viewings: Sequence[Viewing], sent: SentFrame
     ]
 
 
-def _watch_often(system: System, player: Player, setting: Setting) -> list[Viewing]:
+def watch_often(system: System, player: Player, setting: Setting) -> list[Viewing]:
+    """Watch with *player* for long, and open the page anew some times."""
     with chromium() as browser:
         lengths = (setting.beside, *[SHORT_VIEW] * setting.short_views)
         return [_watch(browser, system, player, length) for length in lengths]

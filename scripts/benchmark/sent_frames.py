@@ -30,6 +30,11 @@ class SentFrames:
         lap = bisect_right(laps, at) - 1
         return None if lap < 0 else shown + lap * self.clip_frames
 
+    def sent_at(self, shown: int, at: float) -> float | None:
+        """When the frame whose strip says *shown* was sent last before *at*; None if it was not."""
+        number = self.number_before(shown, at)
+        return None if number is None else self.times[number]
+
 
 def parse_sent_frames(lines: Iterable[str], *, clip_frames: int) -> SentFrames:
     """Read what the sender wrote: a frame's number and its time on each line, numbers in any order.

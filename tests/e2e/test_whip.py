@@ -36,7 +36,7 @@ def publish_over_whip(
     ffmpeg: Path, clip: Path, system: System, stream: CreatedStream
 ) -> subprocess.Popen[bytes]:
     """Send *clip* in real time with FFmpeg's own WHIP muxer."""
-    command = [ffmpeg, "-v", "error", "-re", "-i", clip]
+    command: list[str | Path] = [ffmpeg, "-v", "error", "-re", "-i", clip]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "60", "-b:v", "1200k"]
     command += ["-c:a", "libopus", "-ar", "48000", "-ac", "2"]
     command += ["-f", "whip", "-authorization", stream.stream_key, system.whip_url]

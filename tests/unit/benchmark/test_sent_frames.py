@@ -32,3 +32,8 @@ def test_of_frames_that_were_not_all_sent_none_was_the_last() -> None:
 def test_what_a_stopped_sender_wrote_is_read_up_to_the_first_hole() -> None:
     sent = parse_sent_frames(["0 10.0", "2 10.1", "1 10.2", "4 10.3"], clip_frames=4)
     assert sent.times == [10.0, 10.2, 10.1]
+
+
+def test_a_frame_was_sent_when_its_strip_s_number_last_was() -> None:
+    assert SENT.sent_at(1, at=100.6) == 100.5
+    assert SENT.sent_at(3, at=100.29) is None

@@ -46,8 +46,9 @@ class Datagrams:
             self.dropped += 1
 
     def close(self) -> None:
-        """End whoever reads."""
+        """End whoever reads, and send no more."""
         self._is_closed = True
+        self._send_datagram = _is_nowhere
         self._arrived.set()
 
     async def _recv(self) -> bytes:
@@ -112,10 +113,15 @@ class SecureTransport:
         await self._dtls.send(packet)
 
     async def close(self) -> None:
-        """Say goodbye, and leave no task behind."""
+        """Say goodbye, and leave no task behind.
+
+        Nor any callback: in a cycle of references OpenSSL's memory would wait for the garbage collector.
+        """
         self._dtls.remove_all_listeners()
         await self._dtls.stop()
         self._datagrams.close()
+        self._dtls.let_go()
+        self._on_closed = _nothing
 
 
 class _Dtls(RTCDtlsTransport):
@@ -141,3 +147,18 @@ class _Dtls(RTCDtlsTransport):
 
     async def send(self, packet: bytes) -> None:
         await self._send_rtp(packet)
+
+    def let_go(self) -> None:
+        self._on_rtp = self._on_rtcp = _ignore
+
+
+def _ignore(_packet: bytes) -> None:
+    """Packets of a session that is over."""
+
+
+def _nothing() -> None:
+    """Nobody has to be told any more."""
+
+
+def _is_nowhere(_datagram: bytes) -> bool:
+    return False

@@ -141,6 +141,7 @@ class UdpEndpoint:
     def remove(self, peer: Peer) -> None:
         """Serve *peer* no longer."""
         self._peers.pop(peer.credentials.fragment, None)
+        peer.on_datagram = _ignore  # no cycle of references stays; see SecureTransport.close
         for path in peer.paths:
             if self._by_path.get(path) is peer:
                 del self._by_path[path]
@@ -167,6 +168,10 @@ class UdpEndpoint:
             self._by_path[path] = peer
             if forgotten is not None:
                 self._by_path.pop(forgotten, None)
+
+
+def _ignore(_datagram: bytes) -> None:
+    """Datagrams of a session that is over."""
 
 
 def _bound_socket(host: str, port: int) -> socket.socket:

@@ -1,7 +1,9 @@
 """A session from its offer to its end, over real sockets with real DTLS; what is behind it only remembers."""
 
 import asyncio
+import gc
 import re
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -299,6 +301,28 @@ async def test_another_address_than_the_bound_one_may_be_announced() -> None:
     assert LOOPBACK not in "".join(line for line in answered.sdp.splitlines() if "candidate" in line)
     assert "a=ice-lite" in answered.sdp.splitlines()
     await server.close()
+
+
+async def test_a_session_that_ended_waits_for_no_garbage_collector() -> None:
+    """A bug: cycles of references kept OpenSSL's memory, some hundred sessions of it."""
+    handler = RecordingHandler()
+    async with serving(handler) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            async with publishing(server) as (publisher, answered):
+                await send_media(publisher)
+                (open_one,) = server.sessions
+                ended = weakref.ref(open_one)
+                del open_one
+                server.end(answered.session_id)
+                await handler.sessions[-1].closed.wait()
+                handler.requests.clear()  # they hold the connection
+            for _ in range(5):  # what ended is let go with the loop's next turns
+                await asyncio.sleep(0.01)
+            assert ended() is None
+        finally:
+            gc.enable()
 
 
 async def test_nothing_is_left_of_sessions_that_ended() -> None:
