@@ -97,6 +97,7 @@ def _web_server(application: Starlette, host: str, port: int) -> uvicorn.Server:
             port=port,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # who stands behind a proxy is decided in one place: offer_rate.peer_address
             lifespan="off",
         )
     )

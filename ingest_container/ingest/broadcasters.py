@@ -20,6 +20,7 @@ from ingest.encode.source import Opened
 from ingest.feed import CodecConfiguration, FeedItem
 from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.publishing import (
+    KEPT_REASONS,
     CloseReason,
     PublisherConnection,
     PublishRefused,
@@ -33,10 +34,6 @@ _log = logging.getLogger(__name__)
 TRY_AGAIN: Final = "Try again in a moment."
 # A broadcaster whose connection sent media within this time is there, here as for every other ingest.
 PRESENT_SECONDS: Final = LEASE.total_seconds()
-# A broadcast shorter than the opening is still a broadcast, unless it was refused or another took its place.
-KEPT_REASONS: Final = frozenset(
-    {CloseReason.UNPUBLISHED, CloseReason.DISCONNECTED, CloseReason.TIMED_OUT, CloseReason.SHUTTING_DOWN}
-)
 
 
 class Broadcaster:

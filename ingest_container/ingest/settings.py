@@ -61,7 +61,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         ingest_bucket=variables.required("BUCKETCAST_INGEST_BUCKET"),
         publish_url=variables.required("BUCKETCAST_PUBLISH_URL"),
         sessions_url=variables.required("BUCKETCAST_SESSIONS_URL"),
-        host=environ.get("BUCKETCAST_HOST", "0.0.0.0"),  # noqa: S104 - a container's own network
+        host=variables.address("BUCKETCAST_HOST", "0.0.0.0"),  # noqa: S104 - a container's own network
         rtmp_port=variables.port("BUCKETCAST_RTMP_PORT", RTMP_PORT),
         http_port=variables.port("PORT", HTTP_PORT),
         whip=WhipSettings(
@@ -103,6 +103,12 @@ class _Variables:
         if not text.isdecimal() or int(text) > _MOST_PROXIES:
             raise InvalidSettings(f"{name} is not a number of proxies, from 0 to {_MOST_PROXIES}")
         return int(text)
+
+    def address(self, name: str, default: str) -> str:
+        try:
+            return str(ip_address(self._environ.get(name, default)))
+        except ValueError:
+            raise InvalidSettings(f"{name} is no IP address") from None
 
     def addresses(self, name: str) -> tuple[str, ...]:
         try:

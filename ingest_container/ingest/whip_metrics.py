@@ -42,6 +42,7 @@ class WhipCollector(Collector):
         tracks = [
             ((str(session.stream), track.track.value), track)
             for session in sessions
+            if session.state is not SessionState.ENDED  # its successor may be there already
             for track in session.statistics
         ]
         for name, (help_text, value) in _COUNTERS.items():

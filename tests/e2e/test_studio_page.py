@@ -236,10 +236,11 @@ def modules(browser: Browser, body: str, *arguments: object) -> Any:
 EVENTS: Final = st.fixed_dictionaries(
     {
         "type": st.sampled_from(
-            ("end", "asking", "capture-failed", "released", "source-ended", "unsupported", "online")
+            ("end", "over", "asking", "capture-failed", "released", "source-ended", "unsupported", "online")
             + 3 * ("go", "captured", "accepted", "refused", "unreachable", "connected", "lost", "retry")
         ),
         "kind": st.just("no-camera"),
+        "reason": st.sampled_from(("ended", "replaced", "refused")),
         "obstacle": st.sampled_from((None, None, None, "key-missing")),
         "status": st.sampled_from((401, 404, 409, 422, 429, 500, 503) + 2 * (409, 500)),
         "retryAfter": st.integers(0, 10**9),
@@ -316,12 +317,14 @@ def test_whatever_happens_one_attempt_at_most_is_open_and_none_when_off(
         open_now.follow(event, step["effects"])
         phase = step["state"]["phase"]
         assert phase in PHASES
+        if "connect" in [effect["type"] for effect in step["effects"]]:
+            assert step["state"]["source"] == "ready", "there is nothing to send"
         assert (open_now.attempt is not None) == (phase in ("connecting", "live"))
         assert open_now.waiting == (phase == "waiting")
         assert step["words"]["title"]
         if event["type"] == "end":
             assert phase == "off"
-        if event["stale"] and event["type"] in ("accepted", "refused", "connected", "lost"):
+        if event["stale"] and event["type"] in ("accepted", "refused", "connected", "lost", "over"):
             assert step["same"], "what is heard of an earlier attempt changes something"
 
 
@@ -391,6 +394,28 @@ def test_the_window_begins_anew_with_each_time_the_connection_is_lost(blank: Bro
     again = story(blank, *live, {"type": "retry"}, *live)[-1]
     assert again["state"]["phase"] == "waiting"
     assert "viewers stay" in again["words"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"), [("ended", "ended-by-owner"), ("replaced", "taken-over"), ("refused", "refused")]
+)
+def test_what_the_server_ended_on_purpose_is_not_undone(blank: Browser, reason: str, kind: str) -> None:
+    over = story(blank, {"type": "connected"}, {"type": "over", "reason": reason, "detail": "Because."})[-1]
+    assert (over["state"]["phase"], over["state"]["problem"]["kind"]) == ("off", kind)
+    assert over["words"]["title"] not in ("", "Not connected")
+
+
+def test_a_picture_that_is_being_chosen_is_waited_for_before_coming_back(blank: Browser) -> None:
+    """A bug: the page hung off air when it came back while nobody had chosen a picture yet."""
+    steps = story(
+        blank,
+        {"type": "connected"},
+        {"type": "asking"},
+        {"type": "lost"},
+        {"type": "retry"},
+        {"type": "captured"},
+    )
+    assert [step["state"]["phase"] for step in steps[-2:]] == ["capturing", "connecting"]
 
 
 def test_no_media_after_an_answer_is_called_blocked_udp_and_a_lost_connection_is_not(blank: Browser) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import StreamId
@@ -54,6 +54,13 @@ class CloseReason(StrEnum):
     ENDED = "ended"
     SESSION_FAILED = "session failed"
     SHUTTING_DOWN = "shutting down"
+
+
+# A broadcast that is too short to have begun is kept all the same, and what has come of any is handed on to its
+# end, unless its publisher was sent away.
+KEPT_REASONS: Final = frozenset(
+    {CloseReason.UNPUBLISHED, CloseReason.DISCONNECTED, CloseReason.TIMED_OUT, CloseReason.SHUTTING_DOWN}
+)
 
 
 class PublisherConnection(Protocol):

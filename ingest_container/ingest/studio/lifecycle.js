@@ -60,7 +60,10 @@ const OVER = { ended: "ended-by-owner", replaced: "taken-over", refused: "refuse
 
 const stay = (state) => [state, []];
 
+// A picture that is being chosen is waited for; without one there is nothing to connect.
 function connect(state) {
+  if (state.source === "asking") return stay({ ...state, phase: "capturing", accepted: false, retryAt: null });
+  if (state.source !== "ready") return turnOff(state, { problem: state.sourceProblem });
   const attempt = state.attempt + 1;
   const next = { ...state, attempt, phase: "connecting", accepted: false, connectedAt: null, retryAt: null };
   return [next, [{ type: "connect", attempt }]];

@@ -69,6 +69,7 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("PORT", "http"),
         ("BUCKETCAST_RTMP_PORT", "-1"),
         ("BUCKETCAST_RTMP_PORT", "65536"),
+        ("BUCKETCAST_HOST", "localhost"),
         ("BUCKETCAST_WHIP_ADDRESSES", "live.example"),
         ("BUCKETCAST_WHIP_ICE_SERVERS", "stun.example"),
         ("BUCKETCAST_WHIP_ICE_SERVERS", "turn:turn.example name"),

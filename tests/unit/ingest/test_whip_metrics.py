@@ -97,3 +97,18 @@ def test_what_is_not_known_is_not_told() -> None:
 
 def test_nothing_is_left_of_a_session_that_is_over() -> None:
     assert not any("demo" in line for line in exposed([]))
+
+
+def test_a_session_that_closes_is_not_told_beside_its_successor() -> None:
+    """A bug: Prometheus had two samples for one stream."""
+    lines = exposed([Session(state=SessionState.ENDED), Session()])
+    assert (
+        len(
+            [
+                line
+                for line in lines
+                if line.startswith('bucketcast_whip_packets_total{stream="demo",track="video"')
+            ]
+        )
+        == 1
+    )

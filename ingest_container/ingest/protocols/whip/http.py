@@ -112,7 +112,7 @@ class _Endpoint:
     async def _answer(self, request: Request) -> HttpResponse:
         peer = peer_address(
             request.client.host if request.client else "",
-            request.headers.get("x-forwarded-for", ""),
+            ",".join(request.headers.getlist("x-forwarded-for")),
             trusted_proxies=self._settings.trusted_proxies,
         )
         if request.method == "POST" and (wait := self._offers.wait_seconds(peer, now=self._clock())):

@@ -24,6 +24,13 @@ class WhipLimits:
     quiet_seconds: float = 0.15
     """Without a packet, after which nothing more is on its way: a network's unevenness."""
 
+    finish_seconds: float = 35.0
+    """For whoever takes the items to come to an end with them: a little more than a session that ends in the
+    middle, because its picture turned, may need for its tail."""
+
+    picture_seconds: float = 60.0
+    """Connected and without any picture: people turn a camera on when ready. Beyond it, no keyframe came."""
+
     queued_bytes: int = 16 * 2**20
     """Of frames that wait for whoever takes them: ten seconds at 12 Mb/s, more than a publisher that is slowed
     elsewhere is ever behind. Nothing can hold a WebRTC sender back, so beyond it groups are dropped."""

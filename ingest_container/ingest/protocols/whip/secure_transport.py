@@ -19,6 +19,9 @@ from aiortc.rtcdtlstransport import (
 
 # What may wait to be read: a keyframe of 2 MB in packets. Beyond it datagrams are dropped, as in the kernel.
 MAX_WAITING_DATAGRAMS: Final = 2048
+# Each costs libsrtp memory for as long as the session lasts, and time for every packet. A browser has four, and
+# new ones when its user changes the camera.
+MAX_SOURCES: Final = 256
 # RFC 8122, 5, and RFC 8827, 6.5: the hash function that everybody has.
 _HASH: Final = "sha-256"
 
@@ -137,9 +140,13 @@ class _Dtls(RTCDtlsTransport):
         super().__init__(datagrams, [certificate])  # type: ignore[arg-type]  # stands in, see above
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
+        self._sources: set[bytes] = set()
         self._set_role("server" if is_server else "client")
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG002  # aiortc's
+        self._sources.add(data[8:12])  # RFC 3550, 5.1: the SSRC
+        if len(self._sources) > MAX_SOURCES:
+            raise ConnectionError("the peer sends under too many SSRCs")
         self._on_rtp(data)
 
     async def _handle_rtcp_data(self, data: bytes) -> None:

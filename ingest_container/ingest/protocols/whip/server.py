@@ -16,6 +16,7 @@ from ingest.protocols.publishing import (
     PublishHandler,
     PublishRefused,
     PublishRequest,
+    PublishSession,
     RefusalReason,
     StreamKey,
 )
@@ -68,6 +69,8 @@ class WhipServer:
         self._endpoint = UdpEndpoint()
         self._announced: tuple[str, ...] = ()
         self._sessions: dict[str, _Open] = {}
+        self._opening = 0
+        self._is_closing = False
         self._ended: OrderedDict[str, SessionStatus] = OrderedDict()
 
     @property
@@ -102,7 +105,8 @@ class WhipServer:
         max_bitrate: BitsPerSecond,
     ) -> Opened:
         """Let a publisher in; raises PublishRefused."""
-        if len(self._sessions) >= self._limits.sessions:
+        self._refuse_if_closing()
+        if len(self._sessions) + self._opening >= self._limits.sessions:
             raise PublishRefused(RefusalReason.UNAVAILABLE, "Too many publish here. Try again in a moment.")
         session = WhipSession(
             session_id=secrets.token_urlsafe(_ID_BYTES),
@@ -115,12 +119,7 @@ class WhipServer:
             limits=self._limits,
         )
         request = PublishRequest(stream_key=stream_key, peer_address=peer_address, connection=session)
-        try:
-            async with asyncio.timeout(self._limits.authorize_seconds):
-                publishing = await self._handler.authorize(request)
-        except TimeoutError:
-            text = "The stream key could not be checked in time. Try again in a moment."
-            raise PublishRefused(RefusalReason.UNAVAILABLE, text) from None
+        publishing = await self._authorize(request)
         await publishing.metadata(metadata)
         media = MediaReceiver(
             negotiated.tracks,
@@ -151,6 +150,28 @@ class WhipServer:
         )
         return Opened(session_id=session.session_id, answer=answer(offer, negotiated, local))
 
+    async def _authorize(self, request: PublishRequest) -> PublishSession:
+        self._opening += 1
+        try:
+            async with asyncio.timeout(self._limits.authorize_seconds):
+                publishing = await self._handler.authorize(request)
+        except TimeoutError:
+            text = "The stream key could not be checked in time. Try again in a moment."
+            raise PublishRefused(RefusalReason.UNAVAILABLE, text) from None
+        finally:
+            self._opening -= 1
+        try:
+            self._refuse_if_closing()
+        except PublishRefused:
+            await publishing.close(CloseReason.SHUTTING_DOWN)
+            raise
+        return publishing
+
+    def _refuse_if_closing(self) -> None:
+        if self._is_closing:
+            text = "The server is shutting down. Try again in a moment."
+            raise PublishRefused(RefusalReason.UNAVAILABLE, text)
+
     def facts(self, session_id: str) -> SessionFacts | None:
         """What requests for session *session_id* are judged by; None when there is none."""
         found = self._sessions.get(session_id)
@@ -176,7 +197,8 @@ class WhipServer:
             self._ended.popitem(last=False)
 
     async def close(self) -> None:
-        """End all sessions, and return when every one is closed."""
+        """Let nobody in any more, end all sessions, and return when every one is closed."""
+        self._is_closing = True
         serving = [each.serving for each in self._sessions.values()]
         for session in self.sessions:
             session.close(CloseReason.SHUTTING_DOWN, "The server is shutting down.")

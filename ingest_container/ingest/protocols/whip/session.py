@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import StreamId
-from ingest.protocols.publishing import CloseReason, PublishRefused, PublishSession
+from ingest.feed import EncodedFrame, FeedItem, Track
+from ingest.protocols.publishing import KEPT_REASONS, CloseReason, PublishRefused, PublishSession
 from ingest.protocols.whip.ice_lite import Credentials
 from ingest.protocols.whip.limits import WhipLimits
 from ingest.protocols.whip.media import MediaReceiver, TrackStatistics
@@ -21,7 +22,6 @@ _log = logging.getLogger(__name__)
 
 # Feedback is due within tens of milliseconds: a lost packet has to be asked for before its frame is.
 _POLL_SECONDS = 0.02
-_ENDED_BY_PUBLISHER = frozenset({CloseReason.UNPUBLISHED, CloseReason.DISCONNECTED})
 
 
 class SessionState(StrEnum):
@@ -45,7 +45,7 @@ class SessionStatus:
 
 
 class WhipSession:
-    """Serves one publisher with `run`; is the `PublisherConnection` of its PublishSession."""
+    """Serves one publisher with `serve`; is the `PublisherConnection` of its PublishSession."""
 
     def __init__(
         self,
@@ -74,7 +74,8 @@ class WhipSession:
         )
         self._items = WaitingItems(max_bytes=limits.queued_bytes, max_items=limits.queued_items)
         self._ended: asyncio.Future[CloseReason] = self._loop.create_future()
-        self._media_at = self._loop.time()
+        self._media_at = self._connected_at = self._loop.time()
+        self._has_pictures = False
         self._media: MediaReceiver | None = None
         self._publishing: PublishSession | None = None
         self._state = SessionState.CONNECTING
@@ -130,33 +131,47 @@ class WhipSession:
         finally:
             self._state = SessionState.ENDED
             self._endpoint.remove(self.peer)
-            await self._transport.close()
-            await self._close_publishing(publishing, reason)
+            try:
+                await self._transport.close()
+            finally:
+                await self._close_publishing(publishing, reason)
 
     async def _until_ended(self, fingerprints: Sequence[tuple[str, str]]) -> CloseReason:
-        tasks = [
-            asyncio.create_task(self._receive(fingerprints), name="whip-receive"),
-            asyncio.create_task(self._poll(), name="whip-poll"),
-        ]
+        receiving = asyncio.create_task(self._receive(fingerprints), name="whip-receive")
+        polling = asyncio.create_task(self._poll(), name="whip-poll")
+        for task in (receiving, polling):
+            task.add_done_callback(self._task_ended)
         try:
             reason = await self._ended
-            if reason in _ENDED_BY_PUBLISHER and self._state is SessionState.LIVE:
-                await self._take_rest()
+            polling.cancel()
+            if self._state is not SessionState.CONNECTING:
+                await self._finish(receiving, reason)
             return reason
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            receiving.cancel()
+            polling.cancel()
+            await asyncio.wait([receiving, polling])
 
-    async def _take_rest(self) -> None:
-        """Take what is still on its way, and hand on what waits for a packet or for whoever takes it."""
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End this session for a fault of ours: it must not end the others."""
+        _log.error("WHIP session failed", exc_info=error, extra={"session_id": self.session_id})
+        self._end(CloseReason.SESSION_FAILED, "Something went wrong here.")
+
+    async def _finish(self, receiving: asyncio.Task[None], reason: CloseReason) -> None:
+        """Hand on what is still on its way, or waits, if it is kept; let whoever takes it come to an end."""
         assert self._media is not None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.rest_seconds):
-                await self._until_quiet()
-                for item in self._media.poll(now=self._loop.time() + self._limits.rest_seconds).items:
-                    self._items.put(item)
-                await self._items.all_taken()
+        kept = reason in KEPT_REASONS
+        if kept:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.rest_seconds):
+                    await self._until_quiet()
+            self._take(self._media.poll(now=self._loop.time() + self._limits.rest_seconds).items)
+        self._items.end(drop=not kept)
+        await asyncio.wait([receiving], timeout=self._limits.finish_seconds)
 
     async def _until_quiet(self) -> None:
         while (left := self._media_at + self._limits.quiet_seconds - self._loop.time()) > 0:  # noqa: ASYNC110 - for nothing to happen
@@ -176,15 +191,13 @@ class WhipSession:
             self._end(CloseReason.PROTOCOL_ERROR, "The DTLS handshake failed.")
             return
         self._state, self._media_at = SessionState.WAITING, self._loop.time()
+        self._connected_at = self._media_at
         assert self._publishing is not None
         try:
-            while True:
-                await self._publishing.receive(await self._items.get())
+            while (item := await self._items.get()) is not None:
+                await self._publishing.receive(item)
         except PublishRefused as refused:
             self._end(CloseReason.REFUSED, refused.description)
-        except Exception:  # noqa: BLE001 - whatever goes wrong behind this session must not end the others
-            _log.exception("WHIP session failed", extra={"session_id": self.session_id})
-            self._end(CloseReason.SESSION_FAILED, "Something went wrong here.")
 
     async def _poll(self) -> None:
         """Send feedback, hand on what was waited for in vain, and notice silence."""
@@ -197,9 +210,13 @@ class WhipSession:
             if now - self._media_at > self._limits.idle_media_seconds:
                 self._end(CloseReason.TIMED_OUT, "No media came.")
                 return
+            if not self._has_pictures and now - self._connected_at > self._limits.picture_seconds:
+                self._end(
+                    CloseReason.REFUSED, "No picture came, or none that is a keyframe: set its interval to 2 s."
+                )
+                return
             poll = self._media.poll(now=now)
-            for item in poll.items:
-                self._items.put(item)
+            self._take(poll.items)
             try:
                 for packet in poll.rtcp:
                     await self._transport.send_rtcp(packet)
@@ -213,14 +230,24 @@ class WhipSession:
         assert self._media is not None
         self._media_at = self._loop.time()
         self._state = SessionState.LIVE
-        for item in self._media.receive_rtp(packet, arrived=self._media_at):
-            self._items.put(item)
+        try:
+            self._take(self._media.receive_rtp(packet, arrived=self._media_at))
+        except Exception as error:  # noqa: BLE001 - aiortc would take it for the peer's goodbye
+            self._fail(error)
 
     def _rtcp(self, packet: bytes) -> None:
         assert self._media is not None
-        self._media.receive_rtcp(packet, arrived=self._loop.time())
+        try:
+            self._media.receive_rtcp(packet, arrived=self._loop.time())
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
         if self._media.has_ended:
             self._end(CloseReason.DISCONNECTED, "The publisher said goodbye.")
+
+    def _take(self, items: Iterable[FeedItem]) -> None:
+        for item in items:
+            self._has_pictures |= isinstance(item, EncodedFrame) and item.track is Track.VIDEO
+            self._items.put(item)
 
     def _end(self, reason: CloseReason, description: str) -> None:
         if self._ended.done():
@@ -241,5 +268,5 @@ class WhipSession:
     async def _close_publishing(self, publishing: PublishSession, reason: CloseReason) -> None:
         try:
             await publishing.close(reason)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - it must not end the others
             _log.exception("WHIP session failed to close", extra={"session_id": self.session_id})

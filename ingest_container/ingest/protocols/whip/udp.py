@@ -12,6 +12,8 @@ from ingest.protocols.whip.ice_lite import Address, Credentials, answer_check, p
 # A keyframe of 4 MB may arrive within milliseconds on a fast network, beside those of other sessions. The
 # kernel takes no more than its own bound (net.core.rmem_max).
 RECEIVE_BUFFER: Final = 8 * 2**20
+# What may wait where the kernel takes nothing: feedback is a few hundred bytes, and out of date in a second.
+_SEND_BUFFER: Final = 2**20
 # A publisher has some addresses (Wi-Fi, cable, mobile, IPv6), and each may be seen behind several NAT bindings.
 MAX_PATHS: Final = 16
 # The shortest that is of any use is RTCP's header and SSRC; the longest is Ethernet's payload. aiortc's
@@ -69,6 +71,10 @@ class Peer:
         del self._paths[oldest]
         return oldest
 
+    def has_selected(self, path: Path) -> bool:
+        """Whether *path* is the one on which the publisher is."""
+        return path == self._selected
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """The paths that are known."""
@@ -90,7 +96,7 @@ class _Socket(asyncio.DatagramProtocol):
         self._endpoint.received(data, ((addr[0], addr[1]), self._number), self)
 
     def send(self, datagram: bytes, address: Address) -> None:
-        if self._transport is not None:
+        if self._transport is not None and self._transport.get_write_buffer_size() < _SEND_BUFFER:
             self._transport.sendto(datagram, address)
 
 
@@ -159,6 +165,9 @@ class UdpEndpoint:
         peer = self._peers.get(check.fragment) if check else None
         if check is None or peer is None:
             return
+        owner = self._by_path.get(path)
+        if owner is not None and owner is not peer and owner.has_selected(path):
+            return  # a forged source must not take another session's path
         answer = answer_check(check, peer.credentials, source=path[0])
         if answer is None:
             return
@@ -166,8 +175,8 @@ class UdpEndpoint:
         if answer.valid:
             forgotten = peer.checked(path, by, nominated=answer.nominates)
             self._by_path[path] = peer
-            if forgotten is not None:
-                self._by_path.pop(forgotten, None)
+            if forgotten is not None and self._by_path.get(forgotten) is peer:
+                del self._by_path[forgotten]
 
 
 def _ignore(_datagram: bytes) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from ingest.feed import EncodedFrame, FeedItem, Track
+from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
 
 # What a frame takes beside its data, roughly: an object, its times and a place in the queue.
 _BYTES_PER_ITEM = 500
@@ -20,22 +20,33 @@ class WaitingItems:
         self._max_bytes = max_bytes
         self._max_items = max_items
         self._items: deque[FeedItem] = deque()
+        self._configurations: dict[Track, CodecConfiguration] = {}  # what the next frames need
         self._bytes = 0
-        self._is_dropping = False
-        self._arrived = asyncio.Event()
-        self._taken = asyncio.Event()
+        self._is_dropping = self._has_ended = False
+        self._changed = asyncio.Event()
         self.dropped = 0
         """Frames that were dropped."""
 
     def put(self, item: FeedItem) -> None:
-        """Take *item*, or drop it."""
-        if isinstance(item, EncodedFrame) and not self._admits(item):
+        """Take *item*, or drop it; a configuration waits for a frame that is taken."""
+        if isinstance(item, CodecConfiguration):
+            self._configurations[item.track] = item
+        elif self._has_ended or not self._admits(item):
             self.dropped += 1
-            return
-        self._items.append(item)
-        self._bytes += len(item.data) + _BYTES_PER_ITEM
-        self._arrived.set()
-        self._taken.clear()
+        else:
+            for needed in (*self._configurations.values(), item):
+                self._items.append(needed)
+                self._bytes += len(needed.data) + _BYTES_PER_ITEM
+            self._configurations.clear()
+            self._changed.set()
+
+    def end(self, *, drop: bool) -> None:
+        """Take nothing more; whoever takes items out gets what waits, unless it is to *drop*, and then None."""
+        self._has_ended = True
+        if drop:
+            self.dropped += len(self._items)
+            self._items.clear()
+        self._changed.set()
 
     def _admits(self, frame: EncodedFrame) -> bool:
         starts = frame.track is Track.VIDEO and frame.keyframe
@@ -49,16 +60,13 @@ class WaitingItems:
         share = 2 if half else 1
         return self._bytes * share < self._max_bytes and len(self._items) * share < self._max_items
 
-    async def all_taken(self) -> None:
-        """Wait until there is no item left, and whoever took the last one has come back for more."""
-        await self._taken.wait()
-
-    async def get(self) -> FeedItem:
-        """Wait for the oldest item, and take it out."""
+    async def get(self) -> FeedItem | None:
+        """Wait for the oldest item, and take it out; None when there is none any more."""
         while not self._items:
-            self._taken.set()
-            self._arrived.clear()
-            await self._arrived.wait()
+            if self._has_ended:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
         item = self._items.popleft()
         self._bytes -= len(item.data) + _BYTES_PER_ITEM
         return item

@@ -9,7 +9,12 @@ import pytest
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from ingest.protocols.whip.ice_lite import Credentials
-from ingest.protocols.whip.secure_transport import MAX_WAITING_DATAGRAMS, Datagrams, SecureTransport
+from ingest.protocols.whip.secure_transport import (
+    MAX_SOURCES,
+    MAX_WAITING_DATAGRAMS,
+    Datagrams,
+    SecureTransport,
+)
 from ingest.protocols.whip.udp import Peer, UdpEndpoint
 from tools.webrtc_publisher import WebRtcPublisher
 
@@ -101,6 +106,14 @@ async def test_what_is_not_encrypted_reaches_nobody() -> None:
         assert await side.rtp.get() == RTP
         assert side.rtp.empty()
         assert side.rtcp.empty()
+
+
+async def test_a_peer_with_too_many_sources_is_let_go() -> None:
+    async with connected() as (side, publisher):
+        for ssrc in range(MAX_SOURCES + 1):
+            await publisher.send(RTP[:8] + ssrc.to_bytes(4) + b"media")
+        await side.closed.wait()
+        assert side.rtp.qsize() == MAX_SOURCES
 
 
 async def test_another_certificate_than_the_offer_s_is_not_let_in() -> None:

@@ -15,6 +15,7 @@ from ingest.feed import AudioCodec, EncodedFrame, FeedItem, Track, VideoCodec
 from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.publishing import CloseReason, PublishRefused, PublishRequest, RefusalReason, StreamKey
 from ingest.protocols.whip.limits import WhipLimits
+from ingest.protocols.whip.media import MediaReceiver, Poll
 from ingest.protocols.whip.negotiation import negotiate
 from ingest.protocols.whip.sdp import parse_offer
 from ingest.protocols.whip.server import WhipServer
@@ -248,6 +249,103 @@ async def test_a_key_that_cannot_be_looked_up_in_time_is_for_another_moment() ->
             await offered(server, WebRtcPublisher())
         assert refused.value.reason is RefusalReason.UNAVAILABLE
         assert server.sessions == ()
+
+
+async def test_a_fault_of_ours_ends_the_session_instead_of_leaving_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug: a session whose feedback failed stayed for ever, without any."""
+
+    def poll(_receiver: MediaReceiver, *, now: float) -> Poll:
+        raise RuntimeError(f"bug at {now}")
+
+    monkeypatch.setattr(MediaReceiver, "poll", poll)
+    handler = RecordingHandler()
+    async with serving(handler) as server, publishing(server):
+        session = await only(handler)
+        await session.closed.wait()
+    assert session.reasons == [CloseReason.SESSION_FAILED]
+
+
+async def test_a_packet_that_is_a_fault_of_ours_is_not_taken_for_a_goodbye(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def receive(_receiver: MediaReceiver, _data: bytes, *, arrived: float) -> list[FeedItem]:
+        raise RuntimeError(f"bug at {arrived}")
+
+    monkeypatch.setattr(MediaReceiver, "receive_rtp", receive)
+    handler = RecordingHandler()
+    async with serving(handler) as server, publishing(server) as (publisher, _):
+        await publisher.send(RtpSource().packet(b"media", timestamp=0))
+        session = await only(handler)
+        await session.closed.wait()
+    assert session.reasons == [CloseReason.SESSION_FAILED]
+
+
+async def test_whoever_takes_an_item_at_the_end_comes_to_an_end_with_it() -> None:
+    """A bug: an end in the middle of a change of source cancelled the delivery of what came before it."""
+    handler = RecordingHandler()
+    async with serving(handler) as server, publishing(server) as (publisher, answered):
+        session = await only(handler)
+        session.gate.clear()
+        await send_media(publisher)
+        await session.began.wait()
+        server.end(answered.session_id)
+        await asyncio.sleep(0.3)  # for nothing to happen
+        assert not session.closed.is_set()
+        session.gate.set()
+        await session.closed.wait()
+    assert len([frame for frame in session.frames if frame.track is Track.VIDEO]) == len(PICTURES)
+
+
+async def test_a_publisher_without_any_keyframe_is_told_to_change_that() -> None:
+    handler = RecordingHandler()
+    limits = WhipLimits(picture_seconds=0.3)
+    async with serving(handler, limits) as server, publishing(server) as (publisher, answered):
+        for packet in h264_packets(h264_frames(20)[1:], RtpSource(ssrc=1)):
+            await publisher.send(packet)
+        session = await only(handler)
+        await session.closed.wait()
+    assert session.reasons == [CloseReason.REFUSED]
+    ended = server.status(answered.session_id)
+    assert ended is not None
+    assert "keyframe" in ended.detail
+
+
+async def test_a_server_that_closes_lets_nobody_in() -> None:
+    """A bug: an encoder that was thrown out came back, and was cut off with all that it had sent."""
+    handler = RecordingHandler()
+    async with serving(handler) as server:
+        await server.close()
+        with pytest.raises(PublishRefused) as refused:
+            await offered(server, WebRtcPublisher())
+        assert refused.value.reason is RefusalReason.UNAVAILABLE
+    assert handler.sessions == []
+
+
+async def test_who_is_let_in_while_the_server_closes_is_closed_at_once() -> None:
+    class Closing(RecordingHandler):
+        async def authorize(self, request: PublishRequest) -> RecordingSession:
+            await server.close()
+            return await super().authorize(request)
+
+    handler = Closing()
+    async with serving(handler) as server:
+        with pytest.raises(PublishRefused):
+            await offered(server, WebRtcPublisher())
+    assert (await only(handler)).reasons == [CloseReason.SHUTTING_DOWN]
+
+
+async def test_offers_that_are_being_judged_count_as_sessions() -> None:
+    class Slow(RecordingHandler):
+        async def authorize(self, request: PublishRequest) -> RecordingSession:
+            await asyncio.sleep(0.01)
+            return await super().authorize(request)
+
+    handler = Slow()
+    async with serving(handler, WhipLimits(sessions=2)) as server:
+        six = [offered(server, WebRtcPublisher()) for _ in range(6)]
+        results = await asyncio.gather(*six, return_exceptions=True)
+        assert sum(isinstance(result, PublishRefused) for result in results) == 4
+        assert len(server.sessions) == 2
 
 
 @pytest.mark.parametrize(

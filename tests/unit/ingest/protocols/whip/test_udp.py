@@ -108,6 +108,19 @@ async def test_a_publisher_that_changes_its_network_is_followed() -> None:
         assert await heard(listener, wifi, b"\x80under way") == [b"\x80under way"]
 
 
+async def test_a_forged_source_takes_nobody_s_path() -> None:
+    """A bug: whoever had a session of its own could take another's with one datagram."""
+    victim, attacker = Listener("victim"), Listener("attacker")
+    async with endpoint(victim, attacker) as server, publisher(server) as sender:
+        await sender.check("victim", PASSWORD)
+        # What the attacker sends with the victim's address as its source.
+        sender.send_datagram(bytes(connectivity_check("attacker", PASSWORD, USE_CANDIDATE=None)))
+        assert await heard(victim, sender, b"\x80 of media") == [b"\x80 of media"]
+        assert attacker.heard == []
+        server.remove(attacker.peer)
+        assert await heard(victim, sender, b"\x80 and more") == [b"\x80 of media", b"\x80 and more"]
+
+
 def test_paths_are_bounded_and_the_selected_one_is_kept() -> None:
     peer = Listener().peer
     endpoint = UdpEndpoint()

@@ -21,7 +21,8 @@ def frame(number: int, *, keyframe: bool = False, size: int = 100, track: Track 
 
 
 async def taken(items: WaitingItems, count: int) -> list[FeedItem]:
-    return [await items.get() for _ in range(count)]
+    found = [await items.get() for _ in range(count)]
+    return [item for item in found if item is not None]
 
 
 async def test_what_is_put_comes_out_in_order() -> None:
@@ -51,20 +52,43 @@ async def test_who_waits_gets_what_comes() -> None:
     items = WaitingItems(max_bytes=1_000, max_items=10)
     waiting = asyncio.create_task(items.get())
     await asyncio.sleep(0)
-    items.put(CONFIGURATION)
-    assert await waiting is CONFIGURATION
+    items.put(frame(0, keyframe=True))
+    assert await waiting == frame(0, keyframe=True)
 
 
-async def test_all_is_taken_when_who_takes_comes_back_for_more() -> None:
+async def test_what_waits_at_the_end_is_still_taken_out_and_then_nothing() -> None:
     items = WaitingItems(max_bytes=10_000, max_items=10)
     items.put(frame(0, keyframe=True))
-    all_taken = asyncio.create_task(items.all_taken())
-    await items.get()
+    items.end(drop=False)
+    items.put(frame(1))
+    assert [await items.get(), await items.get()] == [frame(0, keyframe=True), None]
+    assert items.dropped == 1
+
+
+async def test_what_is_dropped_at_the_end_is_counted() -> None:
+    items = WaitingItems(max_bytes=10_000, max_items=10)
+    items.put(frame(0, keyframe=True))
+    items.end(drop=True)
+    assert (await items.get(), items.dropped) == (None, 1)
+
+
+async def test_who_waits_at_the_end_is_told() -> None:
+    items = WaitingItems(max_bytes=10_000, max_items=10)
+    waiting = asyncio.create_task(items.get())
     await asyncio.sleep(0)
-    assert not all_taken.done()
-    more = asyncio.create_task(items.get())
-    await all_taken
-    more.cancel()
+    items.end(drop=False)
+    assert await waiting is None
+
+
+async def test_configurations_are_bounded_and_the_newest_comes_with_its_frame() -> None:
+    """A bug: a sender whose picture changed its shape again and again filled the queue with them."""
+    items = WaitingItems(max_bytes=10_000, max_items=2)
+    newest = CodecConfiguration(codec=VideoCodec.H264, data=b"newest")
+    for _ in range(5_000):
+        items.put(CONFIGURATION)
+    items.put(newest)
+    items.put(frame(0, keyframe=True))
+    assert await taken(items, 2) == [newest, frame(0, keyframe=True)]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 400)), max_size=60))
