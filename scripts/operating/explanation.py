@@ -15,6 +15,7 @@ from bucketcast.stream.object_names import (
     segment_name,
     state_name,
 )
+from bucketcast.stream.publication import BEGINNING_SEGMENTS
 from bucketcast.stream.published_objects import PublicState
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import SessionRecord
@@ -188,7 +189,7 @@ def _unlisted_of_session(past: Past, slot: RungName, number: SessionNumber, ends
         segment = SegmentName(stream=past.stream, rung=rung, session=number, index=index)
         why = _too_late(past, segment) or ahead or blocked or _undecided(past, segment)
         if why is None:
-            why = _not_yet(past, segment)
+            why = _not_yet(past, segment, begins=bool(ends) and number not in ends)
         elif blocked is None:
             blocked = f"behind segment {index}"
         yield Unlisted(session=number, index=index, rung=rung, why=why)
@@ -257,10 +258,13 @@ def _undecided(past: Past, segment: SegmentName) -> str | None:
     return None
 
 
-def _not_yet(past: Past, segment: SegmentName) -> str:
-    """All was there: the publisher had not replaced the playlist."""
+def _not_yet(past: Past, segment: SegmentName, *, begins: bool) -> str:
+    """All was there: the publisher had not replaced the playlist, or the session that *begins* is to have more."""
     name = segment_name(segment.stream, segment.rung, segment.session, segment.index)
     named_by = _named_by(past, segment, past.current(name))
     assert named_by is not None, "what no timeline names is undecided"
     ago = (past.at - named_by.time) / timedelta(seconds=1)
-    return f"named by {named_by.name} {ago:.3f} s before; the playlist was not replaced since"
+    why = "the playlist was not replaced since"
+    if begins and _reach(past, segment.session) + 1 < BEGINNING_SEGMENTS:
+        why += f", or a session that follows a pause is to begin with {BEGINNING_SEGMENTS} segments"
+    return f"named by {named_by.name} {ago:.3f} s before; {why}"

@@ -214,7 +214,9 @@ def test_a_session_that_was_sealed_empty_lists_nothing_that_comes_later() -> Non
     world.report(third, B.__class__("c"), [uploaded(0)])
     world.wake()
     assert [session.number for session in explained(world).sessions] == [FIRST, second, third]
-    assert why(world) == [(0, "too late: the seal of 00:00:11.000000 ends session 2 before its first segment")]
+    too_late, waits = why(world)
+    assert too_late == (0, "too late: the seal of 00:00:11.000000 ends session 2 before its first segment")
+    assert waits[1].endswith("or a session that follows a pause is to begin with 3 segments")
 
 
 def test_a_broadcast_that_is_too_short_to_begin_is_not_listed_yet() -> None:
