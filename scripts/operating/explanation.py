@@ -259,7 +259,7 @@ def _undecided(past: Past, segment: SegmentName) -> str | None:
 
 
 def _not_yet(past: Past, segment: SegmentName, *, begins: bool) -> str:
-    """All was there: the publisher had not replaced the playlist, or the session that *begins* is to have more."""
+    """All was there: the playlist was not replaced, or the session that *begins* is to have more."""
     name = segment_name(segment.stream, segment.rung, segment.session, segment.index)
     named_by = _named_by(past, segment, past.current(name))
     assert named_by is not None, "what no timeline names is undecided"
