@@ -96,7 +96,10 @@ class _Socket(asyncio.DatagramProtocol):
         self._endpoint.received(data, ((addr[0], addr[1]), self._number), self)
 
     def send(self, datagram: bytes, address: Address) -> None:
-        if self._transport is not None and self._transport.get_write_buffer_size() < _SEND_BUFFER:
+        if self._transport is None:
+            return
+        # asyncio's datagram transports have it as its streams do.
+        if cast("asyncio.WriteTransport", self._transport).get_write_buffer_size() < _SEND_BUFFER:
             self._transport.sendto(datagram, address)
 
 

@@ -34,7 +34,8 @@ class WaitingItems:
         elif self._has_ended or not self._admits(item):
             self.dropped += 1
         else:
-            for needed in (*self._configurations.values(), item):
+            taken: tuple[FeedItem, ...] = (*self._configurations.values(), item)
+            for needed in taken:
                 self._items.append(needed)
                 self._bytes += len(needed.data) + _BYTES_PER_ITEM
             self._configurations.clear()
