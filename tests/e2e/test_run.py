@@ -106,6 +106,8 @@ def test_the_sample_is_on_air_when_it_says_ready_and_ctrl_c_ends_all_of_it(tmp_p
         assert set(table) == {
             "Viewer page",
             "RTMP server",
+            "WHIP server",
+            "Studio",
             "Stream key",
             "API",
             "Admin token",

@@ -333,12 +333,12 @@ def _list_segments(
 def _gathers(document: StreamDocument, session: SessionState, timeline: JoinedTimeline, now: datetime) -> bool:
     """Whether *session* still has too little to begin with, after a pause in which players have run dry."""
     before = document.window[-1] if document.window else None
-    if before is None or before.session == session.session:
+    if before is None:
         return False
     if _session(document, before.session).broadcast != session.broadcast:
         return False
     dry = timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(document.configuration))
-    pause = session.start - (before.date + before.duration)
+    pause = session.start - (before.date + before.duration)  # less than nothing within a session
     return (
         pause + document.configuration.segment_duration >= dry
         and max(timeline.segments, default=-1) + 1 < BEGINNING_SEGMENTS

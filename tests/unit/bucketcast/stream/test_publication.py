@@ -324,9 +324,10 @@ def returned(pause: timedelta) -> tuple[World, SessionNumber]:
     return world, second
 
 
-def test_after_a_pause_a_session_begins_with_three_segments() -> None:
+@pytest.mark.parametrize("pause", [4, 50])
+def test_after_a_pause_a_session_begins_with_three_segments(pause: int) -> None:
     """Players have run dry: with less they would never have anything in hand again."""
-    world, second = returned(timedelta(seconds=4))
+    world, second = returned(timedelta(seconds=pause))
     assert listed(world) == [(1, index, False) for index in range(3)]
     assert world.document.state is StreamState.INTERRUPTED
     world.report_later(second, B, [uploaded(0), uploaded(1)])
