@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Self, cast
 
 from aioice import stun
+from aiortc import RTCIceTransport
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 
 from ingest.protocols.whip.ice_lite import Address
@@ -32,7 +33,7 @@ def connectivity_check(fragment: str, password: str, **attributes: object) -> st
 
 class _Dtls(RTCDtlsTransport):
     def __init__(self, datagrams: Datagrams, certificate: RTCCertificate) -> None:
-        super().__init__(datagrams, [certificate])  # type: ignore[arg-type]  # what it uses of an ICE transport
+        super().__init__(cast("RTCIceTransport", datagrams), [certificate])
         self.received: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def _handle_rtcp_data(self, data: bytes) -> None:

@@ -8,8 +8,9 @@ private in it: `RTCDtlsTransport._handle_rtp_data` and `_handle_rtcp_data` are o
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, cast
 
+from aiortc import RTCIceTransport
 from aiortc.rtcdtlstransport import (
     RTCCertificate,
     RTCDtlsFingerprint,
@@ -137,7 +138,7 @@ class _Dtls(RTCDtlsTransport):
         *,
         is_server: bool,
     ) -> None:
-        super().__init__(datagrams, [certificate])  # type: ignore[arg-type]  # stands in, see above
+        super().__init__(cast("RTCIceTransport", datagrams), [certificate])
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._sources: set[bytes] = set()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ingest.protocols.whip.ice_lite import Credentials
-from ingest.protocols.whip.udp import MAX_PATHS, Peer, UdpEndpoint
+from ingest.protocols.whip.udp import MAX_PATHS, Peer, UdpEndpoint, _Socket
 from tools.webrtc_publisher import WebRtcPublisher, connectivity_check
 
 LOOPBACK = "127.0.0.1"
@@ -125,11 +125,8 @@ def test_paths_are_bounded_and_the_selected_one_is_kept() -> None:
     peer = Listener().peer
     endpoint = UdpEndpoint()
     paths = [((LOOPBACK, port), 0) for port in range(1, MAX_PATHS + 2)]
-    socket = object()
-    forgotten = [
-        peer.checked(path, socket, nominated=number == 0)  # type: ignore[arg-type]  # nothing is sent
-        for number, path in enumerate(paths)
-    ]
+    socket = _Socket(endpoint, 0)
+    forgotten = [peer.checked(path, socket, nominated=number == 0) for number, path in enumerate(paths)]
     assert forgotten == [*[None] * MAX_PATHS, paths[1]]
     assert peer.address == paths[0][0]
     assert endpoint.port == 0

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -54,10 +55,10 @@ def test_any_order_with_duplicates_gives_each_packet_once_in_order(
 
 
 @given(st.sets(st.integers(1, 98)), st.randoms(use_true_random=False))
-def test_what_never_comes_is_given_up_and_the_rest_is_in_order(lost: set[int], random: object) -> None:
+def test_what_never_comes_is_given_up_and_the_rest_is_in_order(lost: set[int], random: Random) -> None:
     buffer = _buffer(asks=False)
     order = [number for number in range(1, 99) if number not in lost]
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     ready = _put(buffer, [0, *order, 99])
     ready += _numbers(buffer.give_up(PATIENCE))
     assert ready == [number for number in range(100) if number not in lost]
