@@ -78,12 +78,6 @@ class MediaReceiver:
         sending = [track for track in self._tracks if track.ssrc is not None]
         return bool(sending) and all(track.has_ended for track in sending)
 
-    @property
-    def next_poll(self) -> float | None:
-        """When `poll` has something to do, if nothing comes before."""
-        times = [track.next_event() for track in self._tracks]
-        return min((time for time in (*times, self._report_at) if time is not None), default=None)
-
     def receive_rtp(self, data: bytes, *, arrived: float) -> list[FeedItem]:
         """Take an RTP datagram, decrypted, and return what it makes complete."""
         try:

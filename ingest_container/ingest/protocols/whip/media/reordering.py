@@ -128,13 +128,6 @@ class ReorderBuffer:
         )
         return numbers
 
-    def next_event(self) -> float | None:
-        """When `give_up` or `requests` has something to do, if nothing comes before."""
-        deadline = self._deadline()
-        if deadline is None or self._ask_at is None:
-            return deadline
-        return min(deadline, self._ask_at)
-
     def _is_far(self, number: int) -> bool:
         """Whether the hole before *number* is too large, or the source counts anew."""
         hole = number - self._highest - 1

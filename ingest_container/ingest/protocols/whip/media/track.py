@@ -146,10 +146,6 @@ class TrackReceiver:
         """Return what to report of the source, if there is one."""
         return self._source.statistics.report(now) if self._source else None
 
-    def next_event(self) -> float | None:
-        """When `give_up` or `requests` has something to do."""
-        return self._source.buffer.next_event() if self._source else None
-
     def statistics(self) -> TrackStatistics:
         """Return what came so far."""
         source, frames = self._source, self.frames

@@ -600,20 +600,6 @@ def test_more_packets_than_a_request_holds_are_asked_for_in_several() -> None:
     assert _of(receiver, Track.VIDEO).nacks == 400
 
 
-def test_the_next_poll_is_when_something_is_due() -> None:
-    receiver = _receiver(VIDEO)
-    source = RtpSource()
-    assert receiver.next_poll is None
-    assert receiver.poll(now=0.0).rtcp == []
-    receiver.receive_rtp(source.packet(b"\x41\x9a", timestamp=0), arrived=1.0)
-    assert receiver.next_poll == 1.0
-    receiver.poll(now=1.0)
-    assert receiver.next_poll == 2.0
-    source.sequence_number += 1
-    receiver.receive_rtp(source.packet(b"\x41\x9a", timestamp=0), arrived=1.5)
-    assert receiver.next_poll == pytest.approx(1.51)
-
-
 def _sender_report(ssrc: int, *, seconds: float, timestamp: int) -> bytes:
     ntp = round(seconds * 2**32)
     body = ssrc.to_bytes(4) + ntp.to_bytes(8) + timestamp.to_bytes(4) + bytes(8)
