@@ -32,6 +32,7 @@ def check(bucket: FakeBucket) -> None:
     """Assert P1, P2, P4 and P5 on everything that was ever written to *bucket*."""
     check_only_what_exists_is_named(bucket)
     check_versions_follow_each_other(bucket)
+    check_enough_is_left(bucket)
     check_numbers_are_dense_and_shared(bucket)
     check_one_write_a_second(bucket)
 
@@ -63,6 +64,21 @@ def check_versions_follow_each_other(bucket: FakeBucket) -> None:
             assert all(new[number] == old[number] for number in old.keys() & new.keys())
             assert max(new) >= max(old)
             assert not before.ended or (playlist.ended and new == old) or not old.keys() & new.keys()
+        newest[name] = playlist
+
+
+def check_enough_is_left(bucket: FakeBucket) -> None:
+    """RFC 8216bis, 6.2.2: a live playlist that something was removed from lists three target durations."""
+    newest: dict[str, MediaPlaylist] = {}
+    removed_from: set[str] = set()
+    for name, playlist in media_playlists(bucket.log):
+        before = newest.get(name, playlist)
+        if before.ended and not playlist.ended:
+            removed_from.discard(name)  # a new broadcast
+        elif playlist.media_sequence > before.media_sequence:
+            removed_from.add(name)
+        least = timedelta(seconds=3 * playlist.target_duration)
+        assert playlist.ended or name not in removed_from or playlist.duration >= least
         newest[name] = playlist
 
 

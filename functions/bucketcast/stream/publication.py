@@ -8,7 +8,7 @@ playlists (P3). It never takes back what it listed (P2).
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from typing import Final
 
 from msgspec import Struct
@@ -39,9 +39,11 @@ from bucketcast.stream.timeline import (
     TimelineSegment,
 )
 from bucketcast.stream.window import (
+    MIN_WINDOW_SEGMENTS,
     MIN_WINDOW_TARGET_DURATIONS,
     is_startable,
     live_window_start,
+    settled_start,
     slot_rungs,
     target_duration,
 )
@@ -60,6 +62,9 @@ OVERTAKEN_SEGMENTS: Final = 3
 MAX_WITNESSES: Final = 8
 # A rung that is so far behind the others that it is about to fall out of the timelines.
 OUTLIVED_SEGMENTS: Final = TIMELINE_SEGMENTS // 2
+# What a document keeps at most: with so many undecided segments that nowhere in a whole timeline all renditions
+# have a whole window, playlists would have to name what nobody decides.
+MAX_WINDOW_SEGMENTS: Final = 2 * TIMELINE_SEGMENTS
 # Players keep three target durations in hand (RFC 8216bis, 6.3.3). Where they have run dry, a session begins
 # with as much: with less VLC 3 never has anything in hand again, and soon stands still.
 BEGINNING_SEGMENTS: Final = 3
@@ -315,19 +320,31 @@ def _list_segments(
     session = _session(document, number)
     if not session.recorded or session.sealed:
         return document
-    window = [
+    window = (
         _with_rungs(segment, timeline.segments.get(segment.index)) if segment.session == number else segment
         for segment in document.window
-    ]
-    index = SegmentIndex(_published_last(document, number) + 1)
-    if _gathers(document, session, timeline, now):
+    )
+    document = replace(document, window=tuple(window))
+    if session.seal is not None or _gathers(document, session, timeline, now):
         return document
-    while session.seal is None and (uploaded := _next_segment(timeline, index)):
-        if not _is_in_time(document, session, uploaded):
-            break
-        _append(document, window, session, uploaded, expected=index)
-        index = SegmentIndex(uploaded.index + 1)
-    return replace(document, window=tuple(window))
+    first = SegmentIndex(_published_last(document, number) + 1)
+    last = next(index for index in count(first) if index not in timeline.segments) - 1
+    document = _with_segments(document, session, _whole(document, session, timeline, first, last))
+    moved = _move_on(document, session, timeline)
+    return document if moved is document else _list_segments(moved, number, timeline, now)
+
+
+def _move_on(document: StreamDocument, session: SessionState, timeline: JoinedTimeline) -> StreamDocument:
+    """Begin the window anew if so many wake-ups were lost that no timeline reaches back to what continues it.
+
+    It begins where every rendition has a whole one; until there is such a place, players keep what they have.
+    """
+    behind = [index for index in timeline.segments if index > _published_last(document, session.session)]
+    if len(behind) < TIMELINE_SEGMENTS:
+        return document
+    window = _whole(document, session, timeline, min(behind), max(behind))
+    start = settled_start(replace(document, window=window), 0)
+    return document if start is None else _with_segments(document, session, window[start : start + 1])
 
 
 def _gathers(document: StreamDocument, session: SessionState, timeline: JoinedTimeline, now: datetime) -> bool:
@@ -352,35 +369,41 @@ def _list_rest(document: StreamDocument, number: SessionNumber, timeline: Joined
     session = _session(document, number)
     if not session.recorded:
         return document
-    grid = session.grid(document.configuration.segment_duration)
-    window = list(document.window)
     expected, last = _published_last(document, number) + 1, max(timeline.segments, default=-1)
-    for index in map(SegmentIndex, range(max(expected, last - TIMELINE_SEGMENTS + 1), last + 1)):
-        missing = TimelineSegment(index=index, start=grid.start(index), duration=grid.duration(index), rungs={})
-        segment = timeline.segments.get(index, missing)
-        if not _is_in_time(document, session, segment):
-            break
-        _append(document, window, session, segment, expected=expected)
-        expected = index + 1
-    return replace(document, window=tuple(window))
+    first = max(expected, last - TIMELINE_SEGMENTS + 1)
+    rest = _whole(document, session, timeline, first, last)
+    if first > expected and len(rest) < MIN_WINDOW_SEGMENTS:
+        return document  # of what is behind a hole nearly all comes too late
+    return _with_segments(document, session, rest)
 
 
-def _append(
-    document: StreamDocument,
-    window: list[WindowSegment],
-    session: SessionState,
-    segment: TimelineSegment,
-    *,
-    expected: int,
-) -> None:
-    """List *segment* behind *window*, or alone: a new broadcast starts with none of the old one's segments.
+def _whole(
+    document: StreamDocument, session: SessionState, timeline: JoinedTimeline, first: int, last: int
+) -> tuple[WindowSegment, ...]:
+    """The segments *first* to *last* that are in time; what *timeline* lacks in between is undecided."""
+    grid = session.grid(document.configuration.segment_duration)
+    segments = (
+        timeline.segments.get(index)
+        or TimelineSegment(index=index, start=grid.start(index), duration=grid.duration(index), rungs={})
+        for index in map(SegmentIndex, range(first, last + 1))
+    )
+    in_time = takewhile(lambda segment: _is_in_time(document, session, segment), segments)
+    return tuple(_window_segment(document, session, segment) for segment in in_time)
 
-    Where it is not the *expected* one, so many wake-ups were lost that the window has moved past all it held.
+
+def _with_segments(
+    document: StreamDocument, session: SessionState, segments: Sequence[WindowSegment]
+) -> StreamDocument:
+    """List *segments* behind the window, or alone where they do not continue it.
+
+    A new broadcast starts with none of the old one's.
     """
-    is_later = bool(window) and _session(document, window[-1].session).broadcast != session.broadcast
-    if is_later or segment.index != expected:
-        window.clear()
-    window.append(_window_segment(document, session, segment))
+    if not segments:
+        return document
+    continued = shown_broadcast(document) == session.broadcast and (
+        segments[0].index == _published_last(document, session.session) + 1
+    )
+    return replace(document, window=(*document.window, *segments) if continued else tuple(segments))
 
 
 def _is_in_time(document: StreamDocument, session: SessionState, segment: TimelineSegment) -> bool:
@@ -388,14 +411,6 @@ def _is_in_time(document: StreamDocument, session: SessionState, segment: Timeli
     follower = next((other for other in document.sessions if other.session > session.session), None)
     end = session.start + segment.start + segment.duration
     return follower is None or end <= follower.start + OVERLAP
-
-
-def _next_segment(timeline: JoinedTimeline, index: SegmentIndex) -> TimelineSegment | None:
-    """Segment *index* of *timeline*, or the first one behind it if no timeline reaches back to it any more."""
-    if index in timeline.segments:
-        return timeline.segments[index]
-    behind = sorted(later for later in timeline.segments if later > index)
-    return timeline.segments[behind[0]] if len(behind) >= TIMELINE_SEGMENTS else None
 
 
 def _window_segment(
@@ -588,12 +603,17 @@ def _is_newcomer_expected(document: StreamDocument, evidence: Evidence, now: dat
 def _forget(document: StreamDocument) -> StreamDocument:
     """Drop the segments that no rendition lists any more, and the sealed sessions that have none left.
 
-    What a timeline no longer holds can no longer be decided: a rendition that waits for it goes on behind it.
+    What a timeline no longer holds can no longer be decided: a rendition that waits for it goes on behind it,
+    as soon as all have a whole window there.
     """
     start = min(
         live_window_start(document, slot_rungs(document, slot.name)) for slot in document.configuration.rungs
     )
-    window = document.window[max(start, len(document.window) - TIMELINE_SEGMENTS) :]
+    outlived = len(document.window) - TIMELINE_SEGMENTS
+    if start < outlived:
+        settled = settled_start(document, outlived)
+        start = max(start, len(document.window) - MAX_WINDOW_SEGMENTS) if settled is None else settled
+    window = document.window[start:]
     shown = {segment.session for segment in window}
     sessions = tuple(s for s in document.sessions if not s.sealed or s.session in shown)
     return replace(document, window=window, sessions=sessions)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
+from msgspec.structs import replace
+
 from bucketcast.stream.configuration import StreamConfiguration
 from bucketcast.stream.document import StreamDocument, WindowSegment
 from bucketcast.stream.identifiers import RungName, SessionNumber
@@ -54,21 +56,36 @@ def is_startable(document: StreamDocument) -> bool:
     RFC 8216bis, 6.3.3: a client "SHOULD NOT choose a segment that starts less than three Target Durations from
     the end of the Playlist file"; with less there is none to choose, and players start with an empty buffer.
     """
-    least = timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(document.configuration))
-    return all(
-        sum((segment.duration for segment in listed), timedelta(0)) >= least
-        for listed in (
-            listed_segments(document, slot_rungs(document, slot.name)) for slot in document.configuration.rungs
-        )
+    return _every_rendition_lists(document, _least_duration(document.configuration))
+
+
+def settled_start(document: StreamDocument, first: int) -> int | None:
+    """The position in the window, not before *first*, from where every rendition lists a whole live window.
+
+    None if there is none yet. What players read may move there from anything older, and to no other place: RFC
+    8216bis, 6.2.2, wants three target durations in a playlist that something was removed from.
+    """
+    least = live_window_duration(document.configuration)
+    for position in range(first, len(document.window)):
+        if _every_rendition_lists(replace(document, window=document.window[position:]), least):
+            return position
+    return None
+
+
+def _every_rendition_lists(document: StreamDocument, least: timedelta) -> bool:
+    renditions = (
+        listed_segments(document, slot_rungs(document, slot.name)) for slot in document.configuration.rungs
     )
+    return all(sum((segment.duration for segment in listed), timedelta(0)) >= least for listed in renditions)
 
 
 def live_window_duration(configuration: StreamConfiguration) -> timedelta:
     """What a rendition lists at least, once there is as much."""
-    return max(
-        MIN_WINDOW_SEGMENTS * configuration.segment_duration,
-        timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(configuration)),
-    )
+    return max(MIN_WINDOW_SEGMENTS * configuration.segment_duration, _least_duration(configuration))
+
+
+def _least_duration(configuration: StreamConfiguration) -> timedelta:
+    return timedelta(seconds=MIN_WINDOW_TARGET_DURATIONS * target_duration(configuration))
 
 
 def live_window_start(document: StreamDocument, rungs: SlotRungs) -> int:
