@@ -1,16 +1,23 @@
 """Fakes of the ports, for pure logic; tests/contract holds them to what the local cloud does."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
-from bucketcast.errors import PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.errors import NotFound, PreconditionFailed, TooManyWrites, Unavailable
 from bucketcast.gcp.functions import Answer, CloudFunction
 from bucketcast.gcp.storage import crc32c
-from bucketcast.objects import ABSENT, Generation, NewObject, ObjectFacts
+from bucketcast.objects import (
+    ABSENT,
+    MAX_COMPOSE_SOURCES,
+    Generation,
+    MadeObject,
+    NewObject,
+    ObjectFacts,
+)
 from bucketcast.ports import StoredDocument, Version
 from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
@@ -78,6 +85,45 @@ class FakeBucket:
 
     def names(self, prefix: str) -> list[str]:
         return sorted(name for name in self.objects if name.startswith(prefix))
+
+    def listed(self, prefix: str) -> Iterator[ObjectFacts]:
+        yield from [self.objects[name][1] for name in self.names(prefix)]
+
+    def read_start(self, name: str, length: int) -> bytes | None:
+        content = self.read(name)
+        return None if content is None else content[:length]
+
+    def compose(self, made: MadeObject, sources: Sequence[str], *, if_generation: Generation) -> ObjectFacts:
+        assert 1 <= len(sources) <= MAX_COMPOSE_SOURCES
+        return self._make(made, [self.read(source) for source in sources], if_generation)
+
+    def copy_from(
+        self, source: "FakeBucket", name: str, made: MadeObject, *, if_generation: Generation
+    ) -> ObjectFacts:
+        return self._make(made, [source.read(name)], if_generation)
+
+    def delete(self, name: str, *, generation: Generation | None = None) -> None:
+        there = self.facts(name)
+        if there is not None and generation not in (None, there.generation):
+            raise PreconditionFailed(name)
+        self.objects.pop(name, None)
+
+    def _make(
+        self, made: MadeObject, contents: Sequence[bytes | None], if_generation: Generation
+    ) -> ObjectFacts:
+        there = [content for content in contents if content is not None]
+        if len(there) < len(contents):
+            raise NotFound(made.name)
+        return self.write(
+            NewObject(
+                name=made.name,
+                content=b"".join(there),
+                content_type=made.content_type,
+                cache_control=made.cache_control,
+                metadata=made.metadata,
+            ),
+            if_generation=if_generation,
+        )
 
     def contents(self, prefix: str = "") -> Mapping[str, bytes]:
         return {name: new.content for name, (new, _) in self.objects.items() if name.startswith(prefix)}

@@ -12,6 +12,9 @@ ABSENT = Generation(0)
 # Cloud Storage takes one write a second to one object name; a little more than a second, for its clock.
 WRITE_INTERVAL: Final = timedelta(milliseconds=1050)
 
+# Cloud Storage joins as many in one call.
+MAX_COMPOSE_SOURCES: Final = 32
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewObject:
@@ -21,6 +24,17 @@ class NewObject:
     content: bytes = field(repr=False)
     content_type: str
     cache_control: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeObject:
+    """An object as a bucket is to make it, of others that are in one already."""
+
+    name: str
+    content_type: str
+    cache_control: str
+    content_disposition: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

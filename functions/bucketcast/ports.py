@@ -4,12 +4,12 @@ The adapters in gcp/ implement them for Google Cloud and translate its errors in
 TooManyWrites, NotFound, Unavailable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NewType, Protocol
+from typing import Final, NewType, Protocol, Self
 
-from bucketcast.objects import Generation, NewObject, ObjectFacts
+from bucketcast.objects import Generation, MadeObject, NewObject, ObjectFacts
 from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import StreamId
@@ -36,6 +36,28 @@ class Bucket(Protocol):
 
     def names(self, prefix: str) -> list[str]:
         """List the names that start with *prefix*, in order."""
+
+
+class Archive(Bucket, Protocol):
+    """A bucket whose objects are also deleted, and made of others without their bytes passing through us."""
+
+    def listed(self, prefix: str) -> Iterator[ObjectFacts]:
+        """What there is of every object whose name starts with *prefix*, in order of their names."""
+
+    def read_start(self, name: str, length: int) -> bytes | None:
+        """Return the first *length* bytes under *name*, or all if there are fewer, or None."""
+
+    def compose(self, made: MadeObject, sources: Sequence[str], *, if_generation: Generation) -> ObjectFacts:
+        """Make *made* of 1 to 32 *sources*, one behind the other.
+
+        Raises NotFound if one of them is gone, and what `write` raises.
+        """
+
+    def copy_from(self, source: Self, name: str, made: MadeObject, *, if_generation: Generation) -> ObjectFacts:
+        """Make *made* a copy of *source*'s *name*; raises NotFound if that is gone, and what `write` raises."""
+
+    def delete(self, name: str, *, generation: Generation | None = None) -> None:
+        """Delete *name*, if it is there; if it is not at *generation*, raise PreconditionFailed."""
 
 
 Version = NewType("Version", object)

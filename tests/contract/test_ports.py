@@ -1,5 +1,6 @@
 """What a port promises, of the fake that unit tests rely on and of the adapter that production runs."""
 
+import dataclasses
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -10,12 +11,12 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from bucketcast.errors import InvalidRecord, PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.errors import InvalidRecord, NotFound, PreconditionFailed, TooManyWrites, Unavailable
 from bucketcast.gcp.clients import firestore_client, storage_client
 from bucketcast.gcp.firestore import STREAMS, TIMEOUT, FirestoreStreamDocuments
 from bucketcast.gcp.storage import CloudStorageBucket, crc32c
-from bucketcast.objects import ABSENT, Generation, NewObject
-from bucketcast.ports import Bucket, StreamDocuments
+from bucketcast.objects import ABSENT, Generation, MadeObject, NewObject
+from bucketcast.ports import Archive, Bucket, StreamDocuments
 from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import EncoderId, Revision, SessionNumber, StreamId
@@ -46,10 +47,10 @@ def adapted_bucket(cloud: RunningLocalCloud) -> Iterator[CloudStorageBucket]:
 
 
 @pytest.fixture(params=[FAKE, ADAPTER])
-def bucket(request: pytest.FixtureRequest) -> Bucket:
+def bucket(request: pytest.FixtureRequest) -> FakeBucket | CloudStorageBucket:
     if request.param == FAKE:
         return FakeBucket(FakeClock())
-    adapter: Bucket = request.getfixturevalue("adapted_bucket")
+    adapter: CloudStorageBucket = request.getfixturevalue("adapted_bucket")
     return adapter
 
 
@@ -74,6 +75,10 @@ def new_object(content: bytes = b"content", **metadata: str) -> NewObject:
         cache_control="private, no-store",
         metadata=metadata,
     )
+
+
+def replace_name(new: NewObject, name: str) -> NewObject:
+    return dataclasses.replace(new, name=name)
 
 
 def changed(new: NewObject, content: bytes) -> NewObject:
@@ -134,6 +139,73 @@ def test_names_are_listed_in_order(bucket: Bucket) -> None:
         bucket.write(named, if_generation=ABSENT)
     assert bucket.names(f"{folder}/") == [f"{folder}/{name}" for name in ("a", "a/10", "a/2", "b")]
     assert bucket.names(f"{folder}/a/") == [f"{folder}/a/10", f"{folder}/a/2"]
+
+
+def made_object(**metadata: str) -> MadeObject:
+    return MadeObject(
+        name=f"folder/{uuid4().hex}.mp4",
+        content_type="video/mp4",
+        cache_control="public, max-age=60",
+        content_disposition='attachment; filename="all.mp4"',
+        metadata=metadata,
+    )
+
+
+def written(bucket: Bucket, *contents: bytes) -> list[str]:
+    return [bucket.write(new_object(content), if_generation=ABSENT).name for content in contents]
+
+
+def test_facts_are_listed_in_the_order_of_names(bucket: Archive) -> None:
+    folder = uuid4().hex
+    new = [replace_name(new_object(revision=str(number)), f"{folder}/{number}") for number in (2, 1, 3)]
+    facts = [bucket.write(one, if_generation=ABSENT) for one in new]
+    assert list(bucket.listed(f"{folder}/")) == [facts[1], facts[0], facts[2]]
+    assert list(bucket.listed("nothing/")) == []
+
+
+@pytest.mark.parametrize("length", [1, 6, 7, 100])
+def test_the_start_of_an_object_is_read(bucket: Archive, length: int) -> None:
+    [name] = written(bucket, b"content")
+    assert bucket.read_start(name, length) == b"content"[:length]
+
+
+def test_an_empty_object_and_none_have_their_starts(bucket: Archive) -> None:
+    [name] = written(bucket, b"")
+    assert bucket.read_start(name, 5) == b""
+    assert bucket.read_start("nothing", 5) is None
+
+
+def test_an_object_is_composed_of_others(bucket: Archive) -> None:
+    made, sources = made_object(files="3"), written(bucket, b"a", b"", b"bc")
+    facts = bucket.compose(made, [*sources, sources[0]], if_generation=ABSENT)
+    assert (facts.size, facts.crc32c, facts.metadata) == (4, crc32c(b"abca"), {"files": "3"})
+    assert bucket.read(made.name) == b"abca"
+    assert bucket.facts(made.name) == facts
+    with pytest.raises(PreconditionFailed):
+        bucket.compose(made, sources, if_generation=ABSENT)
+    with pytest.raises(NotFound):
+        bucket.compose(made_object(), [*sources, "nothing"], if_generation=ABSENT)
+
+
+def test_an_object_is_copied_with_what_it_is_to_be_called(bucket: Archive) -> None:
+    made, [source] = made_object(broadcast="7"), written(bucket, b"content")
+    facts = bucket.copy_from(bucket, source, made, if_generation=ABSENT)
+    assert (facts.size, facts.crc32c, facts.metadata) == (7, crc32c(b"content"), {"broadcast": "7"})
+    assert bucket.read(made.name) == b"content"
+    assert bucket.facts(made.name) == facts
+    with pytest.raises(PreconditionFailed):
+        bucket.copy_from(bucket, source, made, if_generation=ABSENT)
+    with pytest.raises(NotFound):
+        bucket.copy_from(bucket, "nothing", made_object(), if_generation=ABSENT)
+
+
+def test_what_is_deleted_is_gone_however_often(bucket: Archive) -> None:
+    facts = bucket.write(new_object(), if_generation=ABSENT)
+    with pytest.raises(PreconditionFailed):
+        bucket.delete(facts.name, generation=Generation(facts.generation + 1))
+    bucket.delete(facts.name, generation=facts.generation)
+    bucket.delete(facts.name)
+    assert bucket.facts(facts.name) is None
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""Cloud Storage behind the port Bucket."""
+"""Cloud Storage behind the ports Bucket and Archive."""
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, Self, TypeVar
 
 import google_crc32c
 import requests.exceptions
@@ -11,14 +13,17 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import InvalidResponse
 
-from bucketcast.errors import BucketcastError, PreconditionFailed, TooManyWrites, Unavailable
-from bucketcast.objects import Generation, NewObject, ObjectFacts
+from bucketcast.errors import BucketcastError, NotFound, PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.objects import Generation, MadeObject, NewObject, ObjectFacts
 
 Answer = TypeVar("Answer")
 
 # Nothing that we read or write takes seconds: a connection that is silent for this long is dead.
 CONNECT_TIMEOUT: Final = 3.0
 READ_TIMEOUT: Final = 10.0
+# Cloud Storage moves the bytes of what it makes of other objects: it answers within half a minute, if only with
+# a token to go on with.
+MAKING_TIMEOUT: Final = 60.0
 
 _PASSING = (
     exceptions.ServerError,
@@ -72,16 +77,11 @@ class CloudStorageBucket:
 
     def read(self, name: str) -> bytes | None:
         """See Bucket.read."""
-        blob = self._bucket.blob(name)
-        try:
-            content = blob.download_as_bytes(
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), retry=self._retry, single_shot_download=True
-            )
-        except exceptions.NotFound:
-            return None
-        except (exceptions.GoogleAPIError, *_PASSING) as error:
-            raise _translate(error) from error
-        return bytes(content)
+        return self._read(name)
+
+    def read_start(self, name: str, length: int) -> bytes | None:
+        """See Archive.read_start."""
+        return self._read(name, end=length - 1)
 
     def names(self, prefix: str) -> list[str]:
         """See Bucket.names."""
@@ -97,6 +97,93 @@ class CloudStorageBucket:
                 )
             ]
         )
+
+    def listed(self, prefix: str) -> Iterator[ObjectFacts]:
+        """See Archive.listed."""
+        found = self._client.list_blobs(
+            self._bucket,
+            prefix=prefix,
+            fields="items(name,generation,size,crc32c,updated,metadata),nextPageToken",
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            retry=self._retry,
+        )
+        blobs = iter(found)
+        while (blob := _translated(lambda: next(blobs, None))) is not None:
+            yield _facts(blob)
+
+    def compose(self, made: MadeObject, sources: Sequence[str], *, if_generation: Generation) -> ObjectFacts:
+        """See Archive.compose."""
+        blob = self._to_be_made(made)
+        _of_what_is_there(
+            lambda: blob.compose(
+                [self._bucket.blob(source) for source in sources],
+                if_generation_match=if_generation,
+                timeout=(CONNECT_TIMEOUT, MAKING_TIMEOUT),
+                retry=self._retry,
+            )
+        )
+        return self._made(blob)
+
+    def copy_from(self, source: Self, name: str, made: MadeObject, *, if_generation: Generation) -> ObjectFacts:
+        """See Archive.copy_from."""
+        blob = self._to_be_made(made)
+        original = source._bucket.blob(name)
+        token = None
+        while True:  # a large object is copied in several calls
+            token, _, _ = _of_what_is_there(
+                partial(
+                    blob.rewrite,
+                    original,
+                    token=token,
+                    if_generation_match=if_generation,
+                    timeout=(CONNECT_TIMEOUT, MAKING_TIMEOUT),
+                    retry=self._retry,
+                )
+            )
+            if token is None:
+                return self._made(blob)
+
+    def delete(self, name: str, *, generation: Generation | None = None) -> None:
+        """See Archive.delete."""
+        with suppress(NotFound):
+            _of_what_is_there(
+                lambda: self._bucket.blob(name).delete(
+                    if_generation_match=generation,
+                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                    retry=self._retry,
+                )
+            )
+
+    def _read(self, name: str, *, end: int | None = None) -> bytes | None:
+        blob = self._bucket.blob(name)
+        try:
+            content = blob.download_as_bytes(
+                end=end, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), retry=self._retry, single_shot_download=True
+            )
+        except exceptions.NotFound:
+            return None
+        except exceptions.RequestRangeNotSatisfiable:
+            return b""  # there is no first byte
+        except (exceptions.GoogleAPIError, *_PASSING) as error:
+            raise _translate(error) from error
+        return bytes(content)
+
+    def _to_be_made(self, made: MadeObject) -> Blob:
+        blob = self._bucket.blob(made.name)
+        blob.content_type = made.content_type
+        blob.cache_control = made.cache_control
+        blob.content_disposition = made.content_disposition or None
+        blob.metadata = dict(made.metadata)
+        return blob
+
+    def _made(self, blob: Blob) -> ObjectFacts:
+        """What there is of *blob*, which was just made; a rewrite's answer leaves some of it out."""
+        if blob.generation is not None and blob.crc32c is not None and blob.updated is not None:
+            return _facts(blob)
+        facts = self.facts(blob.name)
+        if facts is None:
+            raise Unavailable(f"{blob.name} was made and is gone")
+        return facts
 
 
 def crc32c(content: bytes) -> str:
@@ -123,9 +210,19 @@ def _passes(error: Exception) -> bool:
     return isinstance(error, _PASSING)
 
 
-def _translated(call: Callable[[], Answer]) -> Answer:
+def _of_what_is_there(call: Callable[[], Answer]) -> Answer:
+    """Call what is about objects that were seen; without them it raises our NotFound."""
+    try:
+        return _translated(call, exceptions.NotFound)
+    except exceptions.NotFound as error:
+        raise NotFound("an object that was seen is gone") from error
+
+
+def _translated(call: Callable[[], Answer], *untranslated: type[Exception]) -> Answer:
     try:
         return call()
+    except untranslated:
+        raise
     except (exceptions.GoogleAPIError, *_PASSING) as error:
         raise _translate(error) from error
 

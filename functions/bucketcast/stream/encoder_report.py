@@ -18,6 +18,8 @@ class InputFault(StrEnum):
     SLOWER_THAN_REAL_TIME = "slower-than-real-time"
     ENCODER_OVERLOADED = "encoder-overloaded"
     NOT_PASSED_THROUGH = "not-passed-through"
+    PACKET_LOSS = "packet-loss"
+    B_FRAMES = "b-frames"
 
 
 ADVICE: Final[dict[InputFault, str]] = {
@@ -34,6 +36,13 @@ ADVICE: Final[dict[InputFault, str]] = {
     InputFault.NOT_PASSED_THROUGH: (
         "The top rung is encoded instead. In OBS, set Output > Keyframe Interval to the segment duration, and"
         " size and bitrate to the top rung's."
+    ),
+    InputFault.PACKET_LOSS: (
+        "Pictures are lost on the way. In OBS, lower Output > Bitrate; a cable loses less than Wi-Fi."
+    ),
+    InputFault.B_FRAMES: (
+        "Pictures come out of order, which WebRTC cannot carry. In OBS, set Output > B-Frames to 0, or Tune to"
+        " zerolatency."
     ),
 }
 
