@@ -18,10 +18,11 @@ from bucketcast.objects import (
     NewObject,
     ObjectFacts,
 )
-from bucketcast.ports import StoredDocument, Version
+from bucketcast.ports import StoredDocument, StoredRecording, Version
+from bucketcast.recording.document import ExecutionState, RecordingDocument
 from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.identifiers import BroadcastNumber, StreamId
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -189,6 +190,10 @@ class FakeStreamDocuments:
             raise PreconditionFailed(document.stream)
         self._documents[document.stream] = document, known[1] + 1
 
+    def delete(self, stream: StreamId) -> None:
+        self._documents.pop(stream, None)
+        self._leases.pop(stream, None)
+
     def all(self) -> Iterator[StreamDocument]:
         yield from [document for document, _ in self._documents.values()]
 
@@ -197,6 +202,56 @@ class FakeStreamDocuments:
 
     def renew_lease(self, stream: StreamId, lease: Lease) -> None:
         self._leases[stream] = lease
+
+
+class FakeRecordingDocuments:
+    """Recording documents in memory."""
+
+    def __init__(self) -> None:
+        self._documents: dict[tuple[StreamId, BroadcastNumber], tuple[RecordingDocument, int]] = {}
+
+    def read(self, stream: StreamId, broadcast: BroadcastNumber) -> StoredRecording | None:
+        if (stream, broadcast) not in self._documents:
+            return None
+        document, version = self._documents[stream, broadcast]
+        return StoredRecording(document=document, version=Version(version))
+
+    def create(self, document: RecordingDocument) -> None:
+        if (document.stream, document.broadcast) in self._documents:
+            raise PreconditionFailed(document.stream)
+        self._documents[document.stream, document.broadcast] = document, 1
+
+    def replace(self, document: RecordingDocument, *, version: Version) -> None:
+        known = self._documents.get((document.stream, document.broadcast))
+        if known is None or Version(known[1]) != version:
+            raise PreconditionFailed(document.stream)
+        self._documents[document.stream, document.broadcast] = document, known[1] + 1
+
+    def delete(self, stream: StreamId, broadcast: BroadcastNumber) -> None:
+        self._documents.pop((stream, broadcast), None)
+
+    def of_stream(self, stream: StreamId) -> Iterator[RecordingDocument]:
+        yield from [d for d, _ in list(self._documents.values()) if d.stream == stream]
+
+    def unsettled(self) -> Iterator[RecordingDocument]:
+        yield from [d for d, _ in list(self._documents.values()) if not d.is_settled]
+
+
+class FakeExecutions:
+    """Workflows that are started and never do anything; a test says how they are."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, Mapping[str, str | int | bool]]] = []
+        self.states: dict[str, ExecutionState] = {}
+
+    def start(self, workflow: str, argument: Mapping[str, str | int | bool]) -> str:
+        self.started.append((workflow, argument))
+        name = f"executions/{len(self.started)}"
+        self.states[name] = ExecutionState.ACTIVE
+        return name
+
+    def state(self, name: str) -> ExecutionState:
+        return self.states.get(name, ExecutionState.OVER)
 
 
 class FakeFunction(CloudFunction):

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from flask import Request, Response
+from msgspec import Struct
 
 from bucketcast.errors import (
     BucketcastError,
@@ -19,11 +20,12 @@ from bucketcast.errors import (
 )
 from bucketcast.handlers.claim import Claims
 from bucketcast.handlers.publish import Publisher
+from bucketcast.handlers.recordings import Recordings
 from bucketcast.handlers.restore import restore
 from bucketcast.handlers.streams import Streams
 from bucketcast.records import JSON, decode_record
 from bucketcast.stream.claim import ClaimRequest, Renewal
-from bucketcast.stream.identifiers import StreamId, parse_stream_id
+from bucketcast.stream.identifiers import BroadcastNumber, StreamId, parse_stream_id
 from bucketcast.stream.stream_metrics import CONTENT_TYPE as METRICS
 from bucketcast.stream.stream_request import parse_stream_request
 
@@ -36,6 +38,20 @@ MAX_REQUEST_BYTES: Final = 16_384
 CHALLENGE: Final = 'Bearer realm="bucketcast"'
 
 Requested = TypeVar("Requested", bound=msgspec.Struct)
+
+
+class RecordingSubject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which recording a request is about."""
+
+    stream: StreamId
+    broadcast: BroadcastNumber
+
+
+class RecordingFailure(RecordingSubject, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of it failed, and why, in the words of whoever tried."""
+
+    step: str
+    reason: str
 
 
 class Unauthorized(BucketcastError):
@@ -110,6 +126,26 @@ def sessions(request: Request, claims: Claims) -> Response:
             case ["renew"]:
                 _method(request, "POST")
                 return _json(claims.renew(_parse(request, Renewal)))
+            case _:
+                raise NotFound("there is nothing at this address")
+
+    return _answered(answer)
+
+
+def recordings(request: Request, carried: Recordings) -> Response:
+    """Answer what the workflow that carries a recording asks for: `POST /rest` and `POST /fail`."""
+
+    def answer() -> Response:
+        match _path(request):
+            case ["rest"]:
+                _method(request, "POST")
+                subject = _parse(request, RecordingSubject)
+                return _json(carried.rest(subject.stream, subject.broadcast))
+            case ["fail"]:
+                _method(request, "POST")
+                failure = _parse(request, RecordingFailure)
+                carried.fail(failure.stream, failure.broadcast, step=failure.step, reason=failure.reason)
+                return Response(status=204)
             case _:
                 raise NotFound("there is nothing at this address")
 

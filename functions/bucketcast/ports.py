@@ -4,15 +4,16 @@ The adapters in gcp/ implement them for Google Cloud and translate its errors in
 TooManyWrites, NotFound, Unavailable.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NewType, Protocol, Self
 
 from bucketcast.objects import Generation, MadeObject, NewObject, ObjectFacts
+from bucketcast.recording.document import ExecutionState, RecordingDocument
 from bucketcast.stream.claim import Lease
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.identifiers import BroadcastNumber, StreamId
 
 # Whoever decides on a document meets others that do: the direct wake and the event, a claim, an end. Each round
 # one of them gets ahead, so a dozen rounds are reached only when something is wrong; whoever asked asks again.
@@ -92,6 +93,53 @@ class StreamDocuments(Protocol):
 
     def renew_lease(self, stream: StreamId, lease: Lease) -> None:
         """Store *lease* for *stream*; the last one holds."""
+
+
+class DeletableStreamDocuments(StreamDocuments, Protocol):
+    """The same for whoever deletes streams."""
+
+    def delete(self, stream: StreamId) -> None:
+        """Delete the document and the lease of *stream*, if there are any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRecording:
+    """A recording document as it was read."""
+
+    document: RecordingDocument
+    version: Version
+
+
+class RecordingDocuments(Protocol):
+    """The recording documents in Firestore."""
+
+    def read(self, stream: StreamId, broadcast: BroadcastNumber) -> StoredRecording | None:
+        """Return the document of *stream*'s *broadcast*, or None."""
+
+    def create(self, document: RecordingDocument) -> None:
+        """Store a new *document*, or raise PreconditionFailed if there is one of that broadcast."""
+
+    def replace(self, document: RecordingDocument, *, version: Version) -> None:
+        """Store *document* over *version*, or raise PreconditionFailed if another was stored since."""
+
+    def delete(self, stream: StreamId, broadcast: BroadcastNumber) -> None:
+        """Delete the document of *stream*'s *broadcast*, if there is one."""
+
+    def of_stream(self, stream: StreamId) -> Iterator[RecordingDocument]:
+        """The documents of *stream*."""
+
+    def unsettled(self) -> Iterator[RecordingDocument]:
+        """The documents of all recordings that something may still come of."""
+
+
+class Executions(Protocol):
+    """Workflows' executions."""
+
+    def start(self, workflow: str, argument: Mapping[str, str | int | bool]) -> str:
+        """Start *workflow* with *argument* and return the execution's name; raises Unavailable."""
+
+    def state(self, name: str) -> ExecutionState:
+        """Say how the execution *name* is; raises Unavailable."""
 
 
 class Clock(Protocol):

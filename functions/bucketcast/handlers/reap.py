@@ -30,23 +30,25 @@ class Reaper:
     publisher: Publisher
     executor: Executor  # publishes several streams at the same time; not the one that its publisher waits for
 
-    def reap(self) -> None:
+    def reap(self) -> list[StreamDocument]:
         """Publish every stream that is on air, interrupted or ended lately, or has sessions to seal.
 
-        A stream whose document is gone gets it back.
+        A stream whose document is gone gets it back. Returns the documents of those that could be published.
         """
         now = self.publisher.clock.now()
         documents = list(self.publisher.documents.all())
         unsettled = {document.stream for document in documents if not is_settled(document, now)}
         lost = recorded_streams(self.publisher.ingest) - {document.stream for document in documents}
-        list(self.executor.map(self._publish, sorted(unsettled | lost)))
+        published = self.executor.map(self._publish, sorted(unsettled | lost))
+        return [document for document in published if document is not None]
 
-    def _publish(self, stream: StreamId) -> None:
+    def _publish(self, stream: StreamId) -> StreamDocument | None:
         try:
-            self.publisher.publish(stream)
+            return self.publisher.publish(stream)
         except BucketcastError:
             # One stream's trouble must not keep the others from being reaped.
             _log.exception("a stream could not be reaped", extra={"stream": stream})
+            return None
 
 
 def is_settled(document: StreamDocument, now: datetime) -> bool:

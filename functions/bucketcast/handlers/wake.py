@@ -2,11 +2,12 @@
 
 from bucketcast.events import IngestObjectFinalized
 from bucketcast.handlers.publish import Publisher
+from bucketcast.stream.document import StreamDocument
 
 
-def wake(event: IngestObjectFinalized, publisher: Publisher) -> None:
-    """Publish the stream that *event* is about.
+def wake(event: IngestObjectFinalized, publisher: Publisher) -> StreamDocument:
+    """Publish the stream that *event* is about, and return its document.
 
     Raises NotFound for an object of a stream that was never made.
     """
-    publisher.publish(event.subject.stream)
+    return publisher.publish(event.subject.stream)

@@ -40,6 +40,14 @@ class Preset(StrEnum):
     MEDIUM = "medium"
 
 
+class RecordingMode(StrEnum):
+    """What is kept of a broadcast."""
+
+    OFF = "off"
+    ON = "on"
+    """The best rung, as viewers got it."""
+
+
 class RungConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of the encoding ladder: a picture whose short side *name* says, at *video_bitrate*."""
 
@@ -81,6 +89,7 @@ class StreamConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reconnect_window: timedelta = timedelta(seconds=60)
     preset: Preset = Preset.SUPERFAST
     pass_through: bool = False
+    recording: RecordingMode = RecordingMode.ON
 
     def __post_init__(self) -> None:
         """Raise InvalidConfiguration where values are outside their bounds or do not fit together."""

@@ -150,6 +150,11 @@ class StreamDocument(Struct, frozen=True, kw_only=True):
         return self.broadcast if self.is_under_way else self.ended_broadcasts
 
     @property
+    def is_live(self) -> bool:
+        """Whether a broadcaster's media is being published."""
+        return self.state is StreamState.LIVE
+
+    @property
     def is_under_way(self) -> bool:
         """Whether a broadcast is live or interrupted."""
         return self.state in (StreamState.LIVE, StreamState.INTERRUPTED)

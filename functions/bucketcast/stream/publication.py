@@ -260,10 +260,13 @@ def _decided_behind(
 def is_complete(document: StreamDocument) -> bool:
     """Whether the broadcast in the window is over and sealed: its playlists carry ENDLIST."""
     shown = shown_broadcast(document)
-    return (
-        shown is not None
-        and shown <= document.ended_broadcasts
-        and all(session.sealed for session in document.sessions if session.broadcast == shown)
+    return shown is not None and is_over(document, shown)
+
+
+def is_over(document: StreamDocument, broadcast: int) -> bool:
+    """Whether *broadcast* of *document* has ended, and every session of it is sealed."""
+    return broadcast <= document.ended_broadcasts and all(
+        session.sealed for session in document.sessions if session.broadcast == broadcast
     )
 
 

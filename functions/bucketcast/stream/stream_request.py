@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from bucketcast.errors import InvalidConfiguration
-from bucketcast.stream.configuration import Preset, RungConfiguration, StreamConfiguration
+from bucketcast.stream.configuration import Preset, RecordingMode, RungConfiguration, StreamConfiguration
 from bucketcast.stream.identifiers import BitsPerSecond, RungName, StreamId, parse_stream_id
 
 _DEFAULT: Final = StreamConfiguration()
@@ -30,6 +30,7 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reconnect_window_seconds: int = int(_DEFAULT.reconnect_window.total_seconds())
     preset: Preset = _DEFAULT.preset
     pass_through: bool = _DEFAULT.pass_through
+    recording: RecordingMode = _DEFAULT.recording
 
     def stream(self) -> StreamId:
         """The stream's id, or InvalidName."""
@@ -57,6 +58,7 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             reconnect_window=reconnect_window,
             preset=self.preset,
             pass_through=self.pass_through,
+            recording=self.recording,
         )
 
 

@@ -1,0 +1,163 @@
+"""The recording document: what became of one broadcast's recording, kept in Firestore.
+
+Pure. A recording belongs to a broadcast, never to a stream. One execution of a workflow carries it from the
+first interruption on; whoever sees that it should be there, and is not, starts it.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bucketcast.stream.configuration import RecordingMode
+from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.identifiers import BroadcastNumber, SessionNumber, StreamId
+from bucketcast.stream.lifecycle import StreamState
+
+# Whoever decided to start an execution starts it within a second; a minute later it has died in between.
+STARTING: Final = timedelta(minutes=1)
+# An execution retries each step itself; one that was cancelled, or met what no retry outlasts, is begun anew as
+# many times before somebody has to look.
+MAX_EXECUTIONS: Final = 5
+
+
+class RecordingState(StrEnum):
+    """Where a broadcast's recording stands."""
+
+    RECORDING = "recording"
+    """Its broadcast went on after an interruption."""
+    WAITING = "waiting"
+    """Its broadcast is interrupted: the reconnect window runs."""
+    FINALIZING = "finalizing"
+    """Its broadcast is over; its parts are being joined."""
+    FINALIZED = "finalized"
+    """Its files are there."""
+    FAILED = "failed"
+    """A step failed, and trying again did not help."""
+
+
+class RecordedGap(Struct, frozen=True, kw_only=True):
+    """What could not be had: the picture stands still for *duration*, in silence, from *at* on."""
+
+    at: timedelta
+    duration: timedelta
+
+
+class RecordedFile(Struct, frozen=True, kw_only=True):
+    """One MP4 in the media bucket, verified."""
+
+    name: str
+    size: int  # bytes
+    crc32c: str
+    duration: timedelta
+    frames: int
+    sessions: tuple[SessionNumber, ...]
+    gaps: tuple[RecordedGap, ...] = ()
+
+
+class RecordingDocument(Struct, frozen=True, kw_only=True):
+    """All that is decided about the recording of one broadcast."""
+
+    version: Literal[1] = 1
+    stream: StreamId
+    broadcast: BroadcastNumber
+    state: RecordingState
+    since: datetime
+    execution: str = ""  # Workflows' name for what carries it; empty while it is being started
+    executions: int = 1
+    failed_step: str = ""
+    reason: str = ""
+    files: tuple[RecordedFile, ...] = ()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more will come of it by itself."""
+        return self.state in (RecordingState.FINALIZED, RecordingState.FAILED)
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether an execution should be carrying it."""
+        return self.state in (RecordingState.WAITING, RecordingState.FINALIZING)
+
+
+class ExecutionState(StrEnum):
+    """What Workflows says of an execution."""
+
+    ACTIVE = "active"
+    OVER = "over"
+    """It succeeded, failed, was cancelled, or is forgotten."""
+
+
+def resting_broadcast(document: StreamDocument) -> BroadcastNumber | None:
+    """The broadcast of *document* whose recording is due as soon as nobody returns to it, if there is one."""
+    if document.configuration.recording is RecordingMode.OFF:
+        return None
+    if document.state is StreamState.INTERRUPTED:
+        return document.broadcast
+    return BroadcastNumber(document.ended_broadcasts) if document.ended_broadcasts else None
+
+
+def begun(
+    known: RecordingDocument | None, stream: StreamId, broadcast: BroadcastNumber, *, now: datetime
+) -> RecordingDocument | None:
+    """The document with which an execution is to be started for *broadcast*, or None if one was.
+
+    *known* is what there is of it.
+    """
+    if known is None:
+        return RecordingDocument(stream=stream, broadcast=broadcast, state=RecordingState.WAITING, since=now)
+    if known.state is RecordingState.RECORDING:
+        return replace(known, state=RecordingState.WAITING, since=now, execution="", executions=1)
+    return None
+
+
+def resumed(known: RecordingDocument, execution: ExecutionState, *, now: datetime) -> RecordingDocument | None:
+    """What becomes of *known*, whose *execution* is as it says, or None while all is well.
+
+    One without an execution that should have one is to be started with the document returned; after
+    MAX_EXECUTIONS it has failed.
+    """
+    if not known.is_carried or execution is ExecutionState.ACTIVE:
+        return None
+    if not known.execution and now - known.since < STARTING:
+        return None
+    if known.executions >= MAX_EXECUTIONS:
+        return failed(known, step=known.state, reason="its executions ended without a result", now=now)
+    return replace(known, since=now, execution="", executions=known.executions + 1)
+
+
+def asked_again(known: RecordingDocument, *, now: datetime) -> RecordingDocument | None:
+    """The document with which *known*, if it has failed, is to be started again because its owner says so."""
+    if known.state is not RecordingState.FAILED:
+        return None
+    waiting = RecordingState.WAITING
+    return replace(known, state=waiting, since=now, execution="", executions=1, failed_step="", reason="")
+
+
+def with_execution(known: RecordingDocument, execution: str) -> RecordingDocument:
+    """*known* carried by *execution*, unless it is carried by another or needs none any more."""
+    return replace(known, execution=execution) if known.is_carried and not known.execution else known
+
+
+def went_on(known: RecordingDocument, *, now: datetime) -> RecordingDocument:
+    """*known* while its broadcast is on air again: the next interruption begins another execution."""
+    return known if known.is_settled else replace(known, state=RecordingState.RECORDING, since=now)
+
+
+def over(known: RecordingDocument, *, now: datetime) -> RecordingDocument:
+    """*known* once its broadcast is over and sealed; what is settled stays as it is."""
+    return known if known.is_settled else replace(known, state=RecordingState.FINALIZING, since=now)
+
+
+def finalized(known: RecordingDocument, files: tuple[RecordedFile, ...], *, now: datetime) -> RecordingDocument:
+    """*known* with its *files*, which are there and verified."""
+    return replace(known, state=RecordingState.FINALIZED, since=now, files=files, failed_step="", reason="")
+
+
+def failed(known: RecordingDocument, *, step: str, reason: str, now: datetime) -> RecordingDocument:
+    """*known* after *step* failed for *reason*; what is settled stays as it is."""
+    if known.is_settled:
+        return known
+    return replace(known, state=RecordingState.FAILED, since=now, failed_step=step, reason=reason)

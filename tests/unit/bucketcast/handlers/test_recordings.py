@@ -1,0 +1,238 @@
+"""What carries a broadcast's recording is started once, however often and by whomever its rest is seen."""
+
+import pytest
+from msgspec.structs import replace
+
+from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
+from bucketcast.handlers.recordings import WORKFLOW, Recordings, Rest
+from bucketcast.ports import Version
+from bucketcast.recording.document import (
+    MAX_EXECUTIONS,
+    STARTING,
+    ExecutionState,
+    RecordingDocument,
+    RecordingState,
+)
+from bucketcast.stream.configuration import RecordingMode
+from bucketcast.stream.identifiers import BroadcastNumber
+from fakes import FakeExecutions, FakeRecordingDocuments
+from stream_world import STREAM, A, B, World, uploaded
+
+ONE = BroadcastNumber(1)
+THREE = [uploaded(index) for index in range(3)]
+SILENCE = 10.0
+
+
+class RecordingWorld(World):
+    """A stream and what carries its recordings."""
+
+    def __init__(self, *, reconnect_window: int = 60) -> None:
+        super().__init__(reconnect_window=reconnect_window)
+        self.recording_documents = FakeRecordingDocuments()
+        self.executions = FakeExecutions()
+        self.recordings = Recordings(
+            documents=self.recording_documents,
+            executions=self.executions,
+            publisher=self.publisher,
+            clock=self.clock,
+        )
+
+    @property
+    def recording(self) -> RecordingDocument:
+        stored = self.recording_documents.read(STREAM, ONE)
+        assert stored is not None
+        return stored.document
+
+    def see(self) -> None:
+        self.recordings.see(self.wake())
+
+    def reap(self) -> None:
+        self.recordings.reap([self.wake()])
+
+
+@pytest.fixture
+def world() -> RecordingWorld:
+    """A stream whose broadcast was on air, and whose broadcaster is gone."""
+    world = RecordingWorld()
+    world.report(world.claim(A), A, THREE)
+    world.see()
+    world.clock.advance(SILENCE)
+    return world
+
+
+def test_nothing_is_started_while_a_broadcast_is_on_air() -> None:
+    world = RecordingWorld()
+    world.report(world.claim(A), A, THREE)
+    world.see()
+    assert world.executions.started == []
+
+
+def test_an_interruption_starts_one_execution_however_often_it_is_seen(world: RecordingWorld) -> None:
+    for _ in range(3):
+        world.see()
+        world.reap()
+    assert world.executions.started == [(WORKFLOW, {"stream": STREAM, "broadcast": 1})]
+    assert (world.recording.state, world.recording.execution) == (RecordingState.WAITING, "executions/1")
+
+
+def test_a_stream_that_is_not_to_be_recorded_starts_nothing(world: RecordingWorld) -> None:
+    document = world.wake()
+    configuration = replace(document.configuration, recording=RecordingMode.OFF)
+    world.recordings.see(replace(document, configuration=configuration))
+    assert world.executions.started == []
+
+
+def test_a_stream_that_was_never_on_air_has_no_recording() -> None:
+    world = RecordingWorld()
+    world.see()
+    assert world.executions.started == []
+
+
+def test_of_two_that_see_it_at_once_one_starts_it(world: RecordingWorld) -> None:
+    class Late(FakeRecordingDocuments):
+        def create(self, document: RecordingDocument) -> None:
+            raise PreconditionFailed(document.stream)
+
+    late = Recordings(
+        documents=Late(), executions=world.executions, publisher=world.publisher, clock=world.clock
+    )
+    late.see(world.wake())
+    assert world.executions.started == []
+
+
+def test_while_the_window_runs_it_is_asked_for_again_when_that_is_over(world: RecordingWorld) -> None:
+    world.see()
+    rest = world.recordings.rest(STREAM, ONE)
+    assert (rest.over, rest.on_air) == (False, False)
+    assert rest.seconds == 50  # of 60, which count from when the broadcaster was last heard
+    world.clock.advance(rest.seconds)
+    assert world.recordings.rest(STREAM, ONE) == Rest(over=True, on_air=False)
+    assert world.recording.state is RecordingState.FINALIZING
+
+
+def test_a_broadcast_that_neither_rests_nor_is_on_air_is_asked_for_soon(world: RecordingWorld) -> None:
+    world.see()
+    assert world.recordings.rest(STREAM, BroadcastNumber(2)) == Rest(over=False, on_air=False, seconds=2)
+
+
+def test_a_broadcast_that_goes_on_needs_no_execution_until_it_rests_again(world: RecordingWorld) -> None:
+    world.see()
+    second = world.claim(B)
+    world.report(second, B, THREE)
+    world.clock.advance(4)
+    world.report(second, B, THREE)
+    assert world.recordings.rest(STREAM, ONE) == Rest(over=False, on_air=True)
+    assert world.recording.state is RecordingState.RECORDING
+    world.executions.states["executions/1"] = ExecutionState.OVER
+    world.reap()
+    assert len(world.executions.started) == 1
+    world.clock.advance(SILENCE)
+    world.see()
+    assert len(world.executions.started) == 2
+    assert world.recording.execution == "executions/2"
+
+
+def test_a_recording_that_was_never_begun_is_not_found(world: RecordingWorld) -> None:
+    world.clock.advance(120)
+    with pytest.raises(NotFound):
+        world.recordings.rest(STREAM, ONE)
+    with pytest.raises(NotFound):
+        world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+
+
+def test_an_execution_that_was_decided_and_not_started_is_started_by_the_reaper(world: RecordingWorld) -> None:
+    class Killed(FakeExecutions):
+        def start(self, workflow: str, argument: object) -> str:
+            raise Unavailable(workflow)
+
+    killed = replace_executions(world.recordings, Killed())
+    with pytest.raises(Unavailable):
+        killed.see(world.wake())
+    world.reap()
+    assert world.executions.started == []  # whoever decided it may be about to
+    world.clock.advance(STARTING.total_seconds())
+    killed.reap([])  # one recording's trouble is logged
+    assert world.recording.executions == 2
+    world.clock.advance(STARTING.total_seconds())
+    world.reap()
+    assert len(world.executions.started) == 1
+    assert world.recording.execution == "executions/1"
+
+
+def replace_executions(recordings: Recordings, executions: FakeExecutions) -> Recordings:
+    return Recordings(
+        documents=recordings.documents,
+        executions=executions,
+        publisher=recordings.publisher,
+        clock=recordings.clock,
+    )
+
+
+def test_an_execution_that_died_half_way_is_begun_anew_a_few_times(world: RecordingWorld) -> None:
+    world.see()
+    for _ in range(MAX_EXECUTIONS + 1):
+        for name in world.executions.states:
+            world.executions.states[name] = ExecutionState.OVER
+        world.reap()
+    assert len(world.executions.started) == MAX_EXECUTIONS
+    assert (world.recording.state, world.recording.failed_step) == (RecordingState.FAILED, "waiting")
+
+
+def test_what_was_decided_while_an_execution_was_looked_at_stays(world: RecordingWorld) -> None:
+    world.see()
+
+    class Finished(FakeExecutions):
+        def state(self, name: str) -> ExecutionState:
+            world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+            return ExecutionState.OVER
+
+    replace_executions(world.recordings, Finished()).reap([])
+    assert world.recording.state is RecordingState.FAILED
+    assert len(world.executions.started) == 1
+
+
+def test_a_failure_names_its_step_and_is_tried_again_when_its_owner_says_so(world: RecordingWorld) -> None:
+    world.see()
+    for _ in range(2):
+        world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+    assert (world.recording.state, world.recording.failed_step, world.recording.reason) == (
+        RecordingState.FAILED,
+        "finalize",
+        "why",
+    )
+    world.clock.advance(60)
+    world.recordings.rest(STREAM, ONE)
+    assert world.recording.state is RecordingState.FAILED
+    for _ in range(2):
+        world.recordings.finalize_again(STREAM, ONE)
+    assert len(world.executions.started) == 2
+    assert (world.recording.state, world.recording.reason) == (RecordingState.WAITING, "")
+
+
+def test_a_change_that_meets_others_all_the_time_is_given_up(world: RecordingWorld) -> None:
+    world.see()
+
+    class Contended(FakeRecordingDocuments):
+        def replace(self, document: RecordingDocument, *, version: Version) -> None:
+            raise PreconditionFailed(document.stream)
+
+    contended = Contended()
+    contended.create(world.recording)
+    recordings = Recordings(
+        documents=contended, executions=world.executions, publisher=world.publisher, clock=world.clock
+    )
+    with pytest.raises(Unavailable):
+        recordings.fail(STREAM, ONE, step="finalize", reason="why")
+
+
+def test_the_last_broadcast_is_seen_to_although_the_next_one_is_on_air(world: RecordingWorld) -> None:
+    """Its end may have been missed: the reaper looks at what is live too."""
+    world.clock.advance(60)
+    world.wake()
+    world.clock.advance(2)
+    world.report(world.claim(B), B, THREE)
+    world.clock.advance(2)
+    world.wake()
+    world.reap()
+    assert world.executions.started == [(WORKFLOW, {"stream": STREAM, "broadcast": 1})]
+    assert world.document.broadcast == 2
