@@ -77,6 +77,11 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
         return self.state in (RecordingState.FINALIZED, RecordingState.FAILED)
 
     @property
+    def is_finalized(self) -> bool:
+        """Whether all that it was made of may go."""
+        return self.state is RecordingState.FINALIZED
+
+    @property
     def is_carried(self) -> bool:
         """Whether an execution should be carrying it."""
         return self.state in (RecordingState.WAITING, RecordingState.FINALIZING)

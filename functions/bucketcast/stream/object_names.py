@@ -56,6 +56,16 @@ def segment_name(stream: StreamId, rung: RungName, session: SessionNumber, index
     return f"{stream}/{rung}/{segment_file_name(session, index)}"
 
 
+def session_segments_prefix(stream: StreamId, rung: RungName, session: SessionNumber) -> str:
+    """What the names of all segments of *session* in *rung* start with."""
+    return f"{stream}/{rung}/segment_{session:0{_SESSION_DIGITS}}_"
+
+
+def media_prefix(stream: StreamId) -> str:
+    """What the names of everything of *stream* in the media bucket start with."""
+    return f"{stream}/"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentName:
     """The name of a segment, parsed."""
@@ -124,7 +134,21 @@ def timeline_name(stream: StreamId, session: SessionNumber, encoder: EncoderId) 
 
 def timelines_prefix(stream: StreamId, session: SessionNumber) -> str:
     """What the names of all timelines of *session* start with."""
-    return f"timelines/{stream}/{session:0{_SESSION_DIGITS}}/"
+    return f"{stream_timelines_prefix(stream)}{session:0{_SESSION_DIGITS}}/"
+
+
+def stream_timelines_prefix(stream: StreamId) -> str:
+    """What the names of all timelines of *stream* start with."""
+    return f"timelines/{stream}/"
+
+
+# What the names of all tombstones start with.
+TOMBSTONES: Final = "deletions/"
+
+
+def tombstone_name(stream: StreamId) -> str:
+    """The record that *stream* was deleted."""
+    return f"{TOMBSTONES}{stream}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,14 +178,24 @@ def parsed_names(names: Iterable[str]) -> "Iterator[tuple[str, IngestObjectName]
             yield name, parse_ingest_object_name(name)
 
 
-IngestObjectName = StreamRecordName | SessionObjectName
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TombstoneName:
+    """The name of a tombstone, parsed."""
 
+    stream: StreamId
+
+
+IngestObjectName = StreamRecordName | SessionObjectName | TombstoneName
+
+_TOMBSTONE = re.compile(rf"{TOMBSTONES}(?P<stream>[^/]+)\.json")
 _NUMBERED = re.compile(r"(?P<kind>streams|sessions|seals)/(?P<stream>[^/]+)/(?P<number>[0-9]{8})\.json")
 _TIMELINE = re.compile(r"timelines/(?P<stream>[^/]+)/(?P<number>[0-9]{8})/(?P<encoder>[^/]+)\.json")
 
 
 def parse_ingest_object_name(name: str) -> IngestObjectName:
     """Return what the object *name* in the ingest bucket stands for, or raise InvalidName."""
+    if match := _TOMBSTONE.fullmatch(name):
+        return TombstoneName(stream=parse_stream_id(match["stream"]))
     if match := _TIMELINE.fullmatch(name):
         parse_encoder_id(match["encoder"])
     elif not (match := _NUMBERED.fullmatch(name)):
