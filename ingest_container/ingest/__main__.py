@@ -6,14 +6,11 @@ import signal
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
-import uvicorn
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
 
 from bucketcast.errors import InvalidSettings
 from bucketcast.gcp.clients import storage_client
@@ -31,6 +28,7 @@ from ingest.protocols.whip.server import WhipServer
 from ingest.session import Surroundings
 from ingest.settings import Settings, read_settings
 from ingest.web import web_application, whip_application
+from ingest.web_server import web_server
 from ingest.whip_metrics import WhipCollector
 
 # Uploads of a few streams' rungs at the same time; each thread waits for the network nearly always.
@@ -73,11 +71,11 @@ async def _serve(settings: Settings) -> None:
     rtmp, whip = RtmpServer(broadcasters), WhipServer(broadcasters)
     await rtmp.start(settings.host, settings.rtmp_port)
     await whip.start(served_addresses(settings.host), settings.whip.udp_port, announced=settings.whip.addresses)
-    metrics.registry.register(WhipCollector(lambda: whip.sessions))
+    metrics.registry.register(WhipCollector(lambda: whip.sessions, lambda: whip.discarded))
     publishing = whip_application(whip, settings.whip.endpoint, viewer_url=settings.whip.viewer_url)
     webs = [
-        _web_server(web_application(metrics.registry), settings.host, settings.http_port),
-        _web_server(publishing, settings.host, settings.whip.port),
+        web_server(web_application(metrics.registry), settings.host, settings.http_port),
+        web_server(publishing, settings.host, settings.whip.port),
     ]
     serving = [asyncio.create_task(web.serve()) for web in webs]
     stopping = asyncio.create_task(stop.wait())
@@ -87,22 +85,6 @@ async def _serve(settings: Settings) -> None:
         web.should_exit = True
     stopping.cancel()
     await asyncio.gather(*serving)
-
-
-def _web_server(application: Starlette, host: str, port: int) -> uvicorn.Server:
-    web = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # who stands behind a proxy is decided in one place: offer_rate.peer_address
-            lifespan="off",
-        )
-    )
-    web.capture_signals = nullcontext  # type: ignore[assignment] # ours end the sessions first
-    return web
 
 
 def _surroundings(settings: Settings, metrics: Metrics) -> Surroundings:

@@ -80,7 +80,7 @@ class Broadcaster:
 
     def faults(self) -> tuple[InputFault, ...]:
         """See PublishSession.faults."""
-        return self._session.faults() if self._session is not None else ()
+        return self._session.faults() if self._session is not None else self._connection.faults()
 
     async def metadata(self, metadata: SourceMetadata) -> None:
         """See PublishSession.metadata."""
@@ -127,7 +127,13 @@ class Broadcaster:
     async def _open(self, opened: Opened) -> Session:
         self._opening = self._fresh_opening()  # the same frames never open a second session
         return await Session.open(
-            self._record, opened, self._surroundings, self._over, fault=self._fault, shed=self._shed
+            self._record,
+            opened,
+            self._surroundings,
+            self._over,
+            connection_faults=self._connection.faults,
+            fault=self._fault,
+            shed=self._shed,
         )
 
     async def _take(self, item: FeedItem) -> None:

@@ -71,9 +71,11 @@ class Session:
         surroundings: Surroundings,
         on_over: Callable[[str], None],
         *,
+        connection_faults: Callable[[], tuple[InputFault, ...]],
         standing_faults: tuple[InputFault, ...],
     ) -> None:
         """Use Session.open."""
+        self._connection_faults = connection_faults
         self._standing_faults = standing_faults
         self._record = record
         self._surroundings = surroundings
@@ -118,14 +120,15 @@ class Session:
         surroundings: Surroundings,
         on_over: Callable[[str], None],
         *,
+        connection_faults: Callable[[], tuple[InputFault, ...]],
         fault: InputFault | None = None,
         shed: RungName | None = None,
     ) -> Self:
         """Claim a session of *stream* for what *opened* and start to encode it.
 
         *on_over* is called with "replaced" or "ended" when the session is over before its broadcaster is.
-        *fault* is what ended the broadcaster's session before, to be reported with this one; *shed* is for
-        plan_encoding.
+        *connection_faults* says what is wrong with the input that its frames do not show; *fault* is what ended
+        the broadcaster's session before, to be reported with this one; *shed* is for plan_encoding.
         Raises Refused while another broadcaster is on air, NotFound, Unavailable.
         """
         plan = plan_encoding(stream.configuration, opened.source, source_delay=opened.source_delay, shed=shed)
@@ -146,7 +149,15 @@ class Session:
             InputFault.ENCODER_OVERLOADED if shed else None,
         )
         faults = tuple(each for each in standing if each is not None)
-        session = cls(record, plan, opened, surroundings, on_over, standing_faults=faults)
+        session = cls(
+            record,
+            plan,
+            opened,
+            surroundings,
+            on_over,
+            connection_faults=connection_faults,
+            standing_faults=faults,
+        )
         surroundings.metrics.sessions.inc()
         _log.info(
             "session begins",
@@ -302,7 +313,8 @@ class Session:
     def faults(self) -> tuple[InputFault, ...]:
         """What is wrong with the input now, or was when the session began."""
         overloaded = (InputFault.ENCODER_OVERLOADED,) if self._encoder.overloaded else ()
-        return tuple(dict.fromkeys((*self._standing_faults, *self._monitor.faults(), *overloaded)))
+        now = (*self._monitor.faults(), *self._connection_faults(), *overloaded)
+        return tuple(dict.fromkeys((*self._standing_faults, *now)))
 
 
 async def _claim(control: Control, request: ClaimRequest) -> SessionRecord:

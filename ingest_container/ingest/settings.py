@@ -1,6 +1,7 @@
 """Settings of the ingest: the environment, read once at the start."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -20,6 +21,9 @@ WHIP_UDP_PORT: Final = 8189
 _HIGHEST_PORT: Final = 65_535
 # A content delivery network, a load balancer, and one of the owner's own.
 _MOST_PROXIES: Final = 3
+# RFC 6454, 6.1; and with all hosts below another one, as a Content Security Policy (level 3, 2.3.1) has them.
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
+_ORIGINS: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read *environ*, or raise InvalidSettings naming the variable that is missing or unusable."""
     variables = _Variables(environ)
     ffmpeg = environ.get("BUCKETCAST_FFMPEG")
+    session_origin = variables.origin("BUCKETCAST_WHIP_ORIGIN")
+    own_origin = (session_origin,) if session_origin else ()
     return Settings(
         project=variables.required("GOOGLE_CLOUD_PROJECT"),
         media_bucket=variables.required("BUCKETCAST_MEDIA_BUCKET"),
@@ -70,7 +76,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             addresses=variables.addresses("BUCKETCAST_WHIP_ADDRESSES"),
             endpoint=EndpointSettings(
                 ice_servers=variables.ice_servers("BUCKETCAST_WHIP_ICE_SERVERS"),
-                session_origin=environ.get("BUCKETCAST_WHIP_ORIGIN", "").rstrip("/"),
+                session_origin=session_origin,
+                studio_origins=variables.origins("BUCKETCAST_STUDIO_ORIGINS") or own_origin,
                 trusted_proxies=variables.proxies("BUCKETCAST_WHIP_PROXIES"),
             ),
             viewer_url=environ.get("BUCKETCAST_VIEWER_URL") or None,
@@ -115,6 +122,20 @@ class _Variables:
             return tuple(str(ip_address(text)) for text in self._list(name))
         except ValueError:
             raise InvalidSettings(f"{name} is no list of IP addresses with commas between them") from None
+
+    def origin(self, name: str) -> str:
+        text = self._environ.get(name, "").rstrip("/")
+        if text and not _ORIGIN.fullmatch(text):
+            raise InvalidSettings(f"{name} is no origin, such as https://gateway-1.example.com")
+        return text
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        found = tuple(text.rstrip("/") for text in self._list(name))
+        if not all(map(_ORIGINS.fullmatch, found)):
+            raise InvalidSettings(
+                f"{name} is no list of origins (https://*.example.com) with commas between them"
+            )
+        return found
 
     def ice_servers(self, name: str) -> tuple[IceServer, ...]:
         try:

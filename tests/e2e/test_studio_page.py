@@ -14,18 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from bucketcast.stream.encoder_report import InputFault
 from ingest.protocols.publishing import CloseReason, PublishRefused, PublishRequest, RefusalReason
 from ingest.protocols.whip.endpoint import EndpointSettings
-from ingest.protocols.whip.http import whip_routes
 from ingest.protocols.whip.server import WhipServer
-from ingest.studio import studio_routes
+from ingest.web import whip_application
 from local_cloud.connections import WebServer, cut_connection, listen
 from tools.browser import Browser, chromium
 from tools.recording_sessions import RecordingSession
@@ -56,28 +52,42 @@ class Planned:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class FaultySession(RecordingSession):
+    """Finds the same *faults* all the time."""
+
+    def __init__(self, faults: tuple[InputFault, ...]) -> None:
+        super().__init__()
+        self._faults = faults
+
+    def faults(self) -> tuple[InputFault, ...]:
+        return self._faults
+
+
 class Handler:
-    """Lets publishers with `KEY` in."""
+    """Lets publishers with `KEY` in, in whose input there are *faults*."""
 
     def __init__(self) -> None:
-        self.sessions: list[RecordingSession] = []
+        self.sessions: list[FaultySession] = []
+        self.faults: tuple[InputFault, ...] = ()
 
-    async def authorize(self, request: PublishRequest) -> RecordingSession:
+    async def authorize(self, request: PublishRequest) -> FaultySession:
         if request.stream_key.secret != KEY:
             raise PublishRefused(RefusalReason.KEY, "The stream key is wrong.")
-        self.sessions.append(RecordingSession())
+        self.sessions.append(FaultySession(self.faults))
         return self.sessions[-1]
 
 
 class Stage:
-    """The server behind the page, in a thread of its own; *planned* answers come before its own."""
+    """The server behind the page, in a thread of its own; *planned* answers come before its own.
+
+    At *front* is another one, whose page is the same and whose sessions are at the first.
+    """
 
     def __init__(self) -> None:
         self.planned: list[Planned] = []
         self.requests: list[tuple[str, str]] = []
-        self.faults: tuple[InputFault, ...] = ()
         self.handler = Handler()
-        self.address = ""
+        self.address = self.front = ""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._arrived = threading.Condition()
@@ -121,21 +131,11 @@ class Stage:
     async def _serve(self) -> None:
         self._whip = WhipServer(self.handler)
         await self._whip.start(["127.0.0.1"], 0)
-        listener = listen("127.0.0.1", 0)
+        listener, front_listener = listen("127.0.0.1", 0), listen("127.0.0.1", 0)
         self.address = "http://{}:{}".format(*listener.getsockname())
-
-        async def status(request: Request) -> Response:
-            if self._whip.facts(request.path_params["session_id"]) is None:
-                return Response(status_code=404)
-            faults = [{"name": fault, "advice": "In OBS"} for fault in self.faults]
-            return JSONResponse({"state": "live", "faults": faults})
-
-        routes = [
-            Route("/whip/{session_id}/status", status),
-            *whip_routes(self._whip, EndpointSettings()),
-            *studio_routes(VIEWER),
-        ]
-        application = Starlette(routes=routes)
+        self.front = "http://{}:{}".format(*front_listener.getsockname())
+        application = whip_application(self._whip, EndpointSettings(), viewer_url=VIEWER)
+        elsewhere = EndpointSettings(session_origin=self.address, studio_origins=(self.address,))
 
         async def planned(scope: Scope, receive: Receive, send: Send) -> None:
             address = scope["path"] + "?" + scope["query_string"].decode()
@@ -157,12 +157,17 @@ class Stage:
             )
             await body(scope, receive, send)
 
-        web = WebServer(planned, listener)
-        web.start()
+        webs = [
+            WebServer(planned, listener),
+            WebServer(whip_application(self._whip, elsewhere, viewer_url=VIEWER), front_listener),
+        ]
+        for web in webs:
+            web.start()
         self._ready.set()
         await self._stop.wait()
         await self._whip.close()
-        await web.close()
+        for web in webs:
+            await web.close()
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +190,11 @@ def stage(server: Stage, browser: Browser) -> Iterator[Stage]:
     server.planned.clear()
     server.requests.clear()
     server.handler.sessions.clear()
-    server.faults = ()
+    server.handler.faults = ()
     browser.appear(width=1280, height=800)
-    browser.open(f"{server.address}/studio/icon.svg")
-    browser.script("localStorage.clear(); localStorage.setItem(...arguments)", CHOICES, json.dumps(SMALL))
+    for address in (server.front, server.address):
+        browser.open(f"{address}/studio/icon.svg")
+        browser.script("localStorage.clear(); localStorage.setItem(...arguments)", CHOICES, json.dumps(SMALL))
     yield server
     browser.driver.get("about:blank")
 
@@ -205,6 +211,10 @@ def open_page(stage: Stage, browser: Browser, key: str = KEY) -> None:
     """Open the page with *key* and wait for its picture."""
     browser.open(f"{stage.address}/studio#key={key}")
     browser.wait_until(CAMERA_IS_ON, within=SOON)
+
+
+def focused(browser: Browser) -> str:
+    return str(browser.script("return document.activeElement.id"))
 
 
 def press(browser: Browser, element: str) -> None:
@@ -426,6 +436,15 @@ def test_no_media_after_an_answer_is_called_blocked_udp_and_a_lost_connection_is
     assert lost["state"]["problem"]["kind"] == "lost"
 
 
+def test_what_is_tried_again_and_again_is_said_once_until_the_server_answers(blank: Browser) -> None:
+    """A screen reader speaks on every change of the words."""
+    again: list[dict[str, Any]] = [{"type": "retry"}, UNREACHABLE]
+    for begun in ([UNREACHABLE], [{"type": "connected"}, {"type": "lost"}, {"type": "retry"}, UNREACHABLE]):
+        *steps, answered = story(blank, *begun, *(3 * again), {"type": "retry"}, {"type": "accepted"})
+        assert len({json.dumps(step["words"]) for step in steps[len(begun) - 1 :]}) == 1
+        assert "The server has answered" in answered["words"]["text"]
+
+
 def test_a_network_that_comes_back_is_tried_at_once_but_a_server_that_asks_to_wait_is_not(
     blank: Browser,
 ) -> None:
@@ -548,7 +567,7 @@ def test_goes_live_shows_what_is_sent_and_ends(stage: Stage, browser: Browser) -
     open_page(stage, browser)
     assert browser.driver.current_url == f"{stage.address}/studio", "the key stays in the address"
     assert browser.driver.find_element(By.ID, "viewer").get_attribute("href") == VIEWER.format(stream="demo")
-    stage.faults = (InputFault.NO_AUDIO,)
+    stage.handler.faults = (InputFault.NO_AUDIO,)
     go_live(browser)
     assert stage.offers() == ["/whip?width=854&height=480&frame_rate=15&bitrate=700000"]
     browser.wait_until("bucketcast.measured?.bitrate > 0", within=SOON)
@@ -565,6 +584,21 @@ def test_goes_live_shows_what_is_sent_and_ends(stage: Stage, browser: Browser) -
     assert stage.wait_closed(session) is CloseReason.UNPUBLISHED
     assert session.frames
     assert KEY not in browser.script("return JSON.stringify(localStorage)")
+    assert browser.console() == ()
+
+
+def test_a_session_at_another_origin_is_asked_and_ended_there(stage: Stage, browser: Browser) -> None:
+    """Behind a load balancer, a session's requests go to the server that holds it."""
+    stage.handler.faults = (InputFault.NO_AUDIO,)
+    browser.open(f"{stage.front}/studio#key={KEY}")
+    browser.wait_until(CAMERA_IS_ON, within=SOON)
+    go_live(browser)
+    browser.wait_until("document.querySelector('#notices li')", within=SOON)
+    [session] = stage.handler.sessions
+    press(browser, "go")
+    assert stage.wait_closed(session) is CloseReason.UNPUBLISHED
+    at_session = [method for method, address in stage.requests if address.startswith("/whip/")]
+    assert at_session == ["OPTIONS", "DELETE"]
     assert browser.console() == ()
 
 
@@ -623,7 +657,7 @@ def test_what_trying_again_does_not_mend_is_said_once(stage: Stage, browser: Bro
         stage.planned = [answer]
         press(browser, "go")
         browser.wait_until(text_is("title", title), within=SOON)
-        assert text_of(browser, "text").startswith(answer.detail)
+        assert (f"The server says: “{answer.detail}”" in text_of(browser, "text")) is bool(answer.detail)
         assert text_of(browser, "go-label") == "Go live"
         assert len(stage.offers()) == 1
 
@@ -674,11 +708,17 @@ def test_is_worked_by_keys_alone(stage: Stage, browser: Browser) -> None:
     browser.wait_until(CAMERA_IS_ON, within=SOON)
     browser.driver.find_element(By.ID, "go").send_keys(Keys.ENTER)
     browser.wait_until(text_is("title", "The stream key is missing"), within=SOON)
-    assert browser.driver.switch_to.active_element.get_attribute("id") == "key"
+    assert focused(browser) == "key"
     browser.driver.switch_to.active_element.send_keys(KEY + Keys.ENTER)
     browser.wait_until(text_is("title", "The server has a fault"), within=SOON)
-    browser.driver.find_element(By.ID, "go").send_keys(Keys.SPACE)
+    assert focused(browser) == "go", "the field that had the focus cannot be filled in any more"
+    browser.driver.switch_to.active_element.send_keys(Keys.SPACE)
     assert text_of(browser, "go-label") == "Go live"
+    browser.driver.find_element(By.ID, "release").send_keys(Keys.SPACE)
+    assert focused(browser) == "preview"
+    browser.driver.switch_to.active_element.send_keys(Keys.SPACE)
+    browser.wait_until(CAMERA_IS_ON, within=SOON)
+    assert focused(browser) == "go"
 
 
 def tab_order(browser: Browser) -> list[str]:
@@ -687,11 +727,11 @@ def tab_order(browser: Browser) -> list[str]:
     found: list[str] = []
     for _ in range(30):
         browser.driver.switch_to.active_element.send_keys(Keys.TAB)
-        focused = browser.script("return document.activeElement.id")
-        if not focused or focused in found:
+        reached = focused(browser)
+        if not reached or reached in found:
             break
         assert browser.script("return getComputedStyle(document.activeElement).outlineStyle") != "none"
-        found.append(focused)
+        found.append(reached)
     return found
 
 

@@ -42,8 +42,13 @@ def wait_for_endlist(system: System, stream: str) -> None:
         time.sleep(0.1)
 
 
+def segment_contents(system: System, journal: list[ObjectGeneration], rung: RungName) -> list[bytes]:
+    """The segments of *rung* in the order in which they play, which is that of their names."""
+    names = sorted(item.name for item in journal if f"/{rung}/segment_" in item.name)
+    return [requests.get(f"{system.media_url}/{name}", timeout=10).content for name in names]
+
+
 def frame_numbers(system: System, journal: list[ObjectGeneration], rung: RungName) -> list[int | None]:
     """The numbers of all frames of *rung*, segment after segment; every segment starts with a keyframe."""
-    names = sorted(item.name for item in journal if f"/{rung}/segment_" in item.name)
-    contents = [requests.get(f"{system.media_url}/{name}", timeout=10).content for name in names]
+    contents = segment_contents(system, journal, rung)
     return [frame.number for content in contents for frame in read_frame_numbers(content)]

@@ -19,6 +19,7 @@ from bucketcast.handlers.streams import Streams
 from bucketcast.handlers.watch import Watchdog
 from bucketcast.records import decode_record, encode_record
 from bucketcast.stream.claim import ClaimRequest, Renewal
+from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import EncoderId, RungName, StreamId
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
 from bucketcast.stream.timeline import Timeline
@@ -46,6 +47,10 @@ class RecordingConnection:
 
     def __init__(self) -> None:
         self.closed: list[CloseReason] = []
+        self.input_faults: tuple[InputFault, ...] = ()
+
+    def faults(self) -> tuple[InputFault, ...]:
+        return self.input_faults
 
     def close(self, reason: CloseReason, description: str) -> None:
         assert description

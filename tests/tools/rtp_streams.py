@@ -31,6 +31,11 @@ class BitWriter:
         """Write *values*, se(v)."""
         return self.unsigned(*(2 * value - 1 if value > 0 else -2 * value for value in values))
 
+    def append(self, other: "BitWriter") -> "BitWriter":
+        """Write what *other* holds."""
+        self._bits += other._bits
+        return self
+
     def payload(self) -> bytes:
         """Return what was written as a NAL unit's payload: with its trailing bits, and emulation prevented."""
         bits = self._bits + "1"
@@ -69,9 +74,11 @@ def picture_set(set_id: int = 0, *, sequence_set_id: int = 0, tail: int = 0) -> 
     return b"\x68" + BitWriter().unsigned(set_id, sequence_set_id, tail).payload()
 
 
-def slice_unit(data: bytes, *, idr: bool = False, first_macroblock: int = 0, picture_set_id: int = 0) -> bytes:
-    """Return a slice (7.3.3) that goes on with *data*, which holds no zeros."""
-    header = BitWriter().unsigned(first_macroblock, 7 if idr else 5, picture_set_id).payload()
+def slice_unit(
+    data: bytes, *, idr: bool = False, first_macroblock: int = 0, picture_set_id: int = 0, kind: int = 5
+) -> bytes:
+    """Return a slice (7.3.3) that goes on with *data*, which holds no zeros; *kind* is its slice_type."""
+    header = BitWriter().unsigned(first_macroblock, 7 if idr else kind, picture_set_id).payload()
     return (b"\x65" if idr else b"\x41") + header + data
 
 

@@ -78,7 +78,7 @@ def simple(
     )
 
 
-def obs_30(codec: str = "H264/90000") -> str:
+def obs_30(codec: str = "H264/90000", *, fragment: str = FRAGMENT, fingerprint: str = FINGERPRINT) -> str:
     """OBS 30 and 31 (libdatachannel): the transport is the session's, no candidates, two groups."""
     parameters = "profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1"
     return sdp(
@@ -90,10 +90,10 @@ def obs_30(codec: str = "H264/90000") -> str:
         "a=group:LS 0 1",
         "a=msid-semantic:WMS *",
         "a=setup:actpass",
-        f"a=ice-ufrag:{FRAGMENT}",
+        f"a=ice-ufrag:{fragment}",
         f"a=ice-pwd:{PASSWORD}",
         "a=ice-options:trickle",
-        f"a=fingerprint:{FINGERPRINT}",
+        f"a=fingerprint:{fingerprint}",
         *_libdatachannel_audio(),
         *_libdatachannel_video(codec),
         *((f"a=fmtp:96 {parameters}",) if codec.startswith("H264") else ()),

@@ -22,7 +22,7 @@ from ingest.encode.source import (
     parse_video,
 )
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
-from ingest.feed.picture_shape import same_shape
+from ingest.feed.picture_size import PictureSize
 from ingest.feed.source_metadata import SourceMetadata
 
 # Pictures that the frame rate is measured on, and that a sound track's header is waited for. OBS, FFmpeg and
@@ -133,10 +133,8 @@ class Opening:
             return None
         if min(width, height) < MIN_SOURCE_SIDE or width * height > MAX_SOURCE_PIXELS:
             return None
-        wide, high = (round(side) for side in display_size(video))
-        if not same_shape((width, height), (wide, high)):
-            return None
-        return max((width, height), (wide, high), key=prod)
+        declared, first = PictureSize(width, height), PictureSize(*map(round, display_size(video)))
+        return max(declared, first, key=prod) if declared.has_shape_of(first) else None
 
     def _configure(self, item: CodecConfiguration) -> None:
         if item.track is Track.VIDEO:

@@ -7,6 +7,8 @@ from fractions import Fraction
 
 from bucketcast.errors import InvalidInput
 from ingest.feed import AudioCodec, CodecConfiguration, FeedItem, VideoCodec
+from ingest.feed.bits import BitReader, InvalidBits
+from ingest.feed.sequence_parameter_set import parse_sequence_parameter_set
 
 # A level 5.2 picture is at most 36,864 macroblocks (4096x2304): what 4K needs, and the most that is decoded.
 MAX_SOURCE_PIXELS = 36_864 * 256
@@ -26,18 +28,6 @@ _COMMON_RATES = (
 _SNAP_TOLERANCE = Fraction(1, 100)
 # 24 and 25 are within it, so the declared rate decides; 25 and 30 are not, so a wrong declaration is seen.
 _DECLARATION_TOLERANCE = Fraction(1, 10)
-# Table E-1 of ITU-T H.264: sample aspect ratios by aspect_ratio_idc.
-_ASPECT_RATIOS = (
-    *((1, 1), (1, 1), (12, 11), (10, 11), (16, 11), (40, 33), (24, 11), (20, 11), (32, 11)),
-    *((80, 33), (18, 11), (15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1)),
-)
-_EXTENDED_ASPECT_RATIO = 255
-# ITU-T H.264, 9.1: no code of a parameter set is longer than 32 bits allow.
-_MAX_CODE_ZEROS = 32
-# Real parameter sets take tens of bytes; with every scaling list some hundreds.
-_MAX_PARAMETER_SET_BYTES = 4096
-# ITU-T H.264, 7.3.2.1.1: the profiles whose parameter set says how colour is sampled.
-_PROFILES_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 # RFC 6386, 9.1: a key frame's tag has its lowest bit clear, and the start code behind it.
 _VP8_HEADER_BYTES, _VP8_START_CODE = 10, b"\x9d\x01\x2a"
 # RFC 7845, 5.1: what every OpusHead holds, and how it begins; a decoder's rate is 48 kHz whatever was recorded.
@@ -119,40 +109,6 @@ class Opened:
     not_copied: str | None = None
 
 
-class _Bits:
-    """Reads a byte string as bits and Exp-Golomb codes; raises UnusableSource at its end."""
-
-    def __init__(self, data: bytes, refusal: str) -> None:
-        self._value = int.from_bytes(data)
-        self._left = 8 * len(data)
-        self._refusal = refusal
-
-    def read(self, count: int) -> int:
-        """The next *count* bits as an unsigned number, u(n)."""
-        if count > self._left:
-            raise UnusableSource(self._refusal)
-        self._left -= count
-        return (self._value >> self._left) & ((1 << count) - 1)
-
-    def flag(self) -> bool:
-        """The next bit, u(1)."""
-        return bool(self.read(1))
-
-    def unsigned(self) -> int:
-        """The next code, ue(v)."""
-        zeros = 0
-        while not self.read(1):
-            zeros += 1
-            if zeros > _MAX_CODE_ZEROS:
-                raise UnusableSource(self._refusal)
-        return (1 << zeros) - 1 + self.read(zeros)
-
-    def signed(self) -> int:
-        """The next code, se(v)."""
-        code = self.unsigned()
-        return (code + 1) // 2 if code % 2 else -(code // 2)
-
-
 def parse_video(configuration: CodecConfiguration) -> VideoSource:
     """Return the picture that *configuration* describes.
 
@@ -173,8 +129,23 @@ def parse_video(configuration: CodecConfiguration) -> VideoSource:
 def _parse_decoder_configuration(data: bytes) -> VideoSource:
     if len(data) < 8 or not data[5] & 0x1F:
         raise UnusableSource("the H.264 configuration holds no sequence parameter set")
-    size = int.from_bytes(data[6:8])
-    return _parse_sequence_parameter_set(data[8 : 8 + min(size, _MAX_PARAMETER_SET_BYTES)])
+    try:
+        described = parse_sequence_parameter_set(data[8 : 8 + int.from_bytes(data[6:8])])
+    except InvalidBits as invalid:
+        raise UnusableSource(f"the H.264 configuration cannot be read: {invalid}") from None
+    _check_size(*described.size)
+    return VideoSource(
+        width=described.size.width,
+        height=described.size.height,
+        sample_aspect_ratio=described.sample_aspect_ratio,
+        profile=described.profile,
+        constraints=described.constraints,
+        level=described.level,
+        chroma_format=described.chroma_format,
+        bit_depth=max(described.luma_depth, described.chroma_depth),
+        progressive=described.progressive,
+        declared_rate=described.frame_rate,
+    )
 
 
 def parse_audio(configuration: CodecConfiguration) -> AudioSource:
@@ -184,7 +155,10 @@ def parse_audio(configuration: CodecConfiguration) -> AudioSource:
     """
     match configuration.codec:
         case AudioCodec.AAC:
-            return _parse_audio_specific_config(configuration.data)
+            try:
+                return _parse_audio_specific_config(BitReader(configuration.data))
+            except InvalidBits:
+                raise UnusableSource("the AAC configuration is cut short") from None
         case AudioCodec.OPUS:
             return _parse_opus_head(configuration.data)
         case _:
@@ -193,8 +167,7 @@ def parse_audio(configuration: CodecConfiguration) -> AudioSource:
             )
 
 
-def _parse_audio_specific_config(data: bytes) -> AudioSource:
-    bits = _Bits(data, "the AAC configuration is cut short")
+def _parse_audio_specific_config(bits: BitReader) -> AudioSource:
     object_type = bits.read(5)
     if object_type not in _AAC_OBJECT_TYPES:
         raise UnusableSource("the audio is not AAC-LC or HE-AAC: choose AAC in the broadcaster's settings")
@@ -289,7 +262,7 @@ def _bears_out(measured: Fraction, declared: Fraction) -> bool:
     return abs(measured - declared) <= declared * _DECLARATION_TOLERANCE
 
 
-def _read_sample_rate(bits: _Bits) -> int:
+def _read_sample_rate(bits: BitReader) -> int:
     index = bits.read(4)
     if index == _ESCAPED_SAMPLE_RATE:
         rate = bits.read(24)
@@ -301,120 +274,9 @@ def _read_sample_rate(bits: _Bits) -> int:
     return _SAMPLE_RATES[index]
 
 
-def _parse_sequence_parameter_set(unit: bytes) -> VideoSource:
-    if not unit or unit[0] & 0x1F != 7:
-        raise UnusableSource("the H.264 configuration holds no sequence parameter set")
-    # ITU-T H.264, 7.4.1.1: emulation_prevention_three_byte is no part of the payload.
-    payload = unit[1:].replace(b"\x00\x00\x03", b"\x00\x00")
-    bits = _Bits(payload, "the H.264 sequence parameter set is cut short")
-    profile, constraints, level = bits.read(8), bits.read(8), bits.read(8)
-    bits.unsigned()  # seq_parameter_set_id
-    chroma, depth = _read_samples(bits) if profile in _PROFILES_WITH_CHROMA else (1, 8)
-    bits.unsigned()  # log2_max_frame_num_minus4
-    _skip_picture_order(bits)
-    bits.unsigned()  # max_num_ref_frames
-    bits.flag()  # gaps_in_frame_num_value_allowed_flag
-    width, height, progressive = _read_size(bits, chroma)
-    ratio, rate = _read_usability(bits) if bits.flag() else (Fraction(1), None)
-    _check_size(width, height)
-    return VideoSource(
-        width=width,
-        height=height,
-        sample_aspect_ratio=ratio,
-        profile=profile,
-        constraints=constraints,
-        level=level,
-        chroma_format=chroma,
-        bit_depth=depth,
-        progressive=progressive,
-        declared_rate=rate,
-    )
-
-
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SOURCE_SIDE or width * height > MAX_SOURCE_PIXELS:
         raise UnusableSource(
             f"the picture of {width}x{height} cannot be encoded: choose a size from {MIN_SOURCE_SIDE} pixels"
             " on the short side to 4096x2304"
         )
-
-
-def _read_samples(bits: _Bits) -> tuple[int, int]:
-    """ITU-T H.264, 7.3.2.1.1: chroma_format_idc, and the bits of a sample, in the high profiles."""
-    chroma = bits.unsigned()
-    if chroma == 3:
-        bits.flag()  # separate_colour_plane_flag
-    depth = 8 + max(bits.unsigned(), bits.unsigned())  # bit_depth_luma_minus8, bit_depth_chroma_minus8
-    bits.flag()  # qpprime_y_zero_transform_bypass_flag
-    if bits.flag():  # seq_scaling_matrix_present_flag
-        for number in range(12 if chroma == 3 else 8):
-            if bits.flag():
-                _skip_scaling_list(bits, 16 if number < 6 else 64)
-    return chroma, depth
-
-
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
-    """ITU-T H.264, 7.3.2.1.1.1."""
-    last = 8
-    for _ in range(size):
-        last = (last + bits.signed()) % 256
-        if last == 0:
-            return
-
-
-def _skip_picture_order(bits: _Bits) -> None:
-    order_type = bits.unsigned()
-    if order_type == 0:
-        bits.unsigned()  # log2_max_pic_order_cnt_lsb_minus4
-    elif order_type == 1:
-        bits.flag()  # delta_pic_order_always_zero_flag
-        bits.signed()  # offset_for_non_ref_pic
-        bits.signed()  # offset_for_top_to_bottom_field
-        for _ in range(bits.unsigned()):
-            bits.signed()  # offset_for_ref_frame
-
-
-def _read_size(bits: _Bits, chroma: int) -> tuple[int, int, bool]:
-    """ITU-T H.264, 7.4.2.1.1: the size less the cropping, and whether every picture is a whole frame."""
-    width = 16 * (bits.unsigned() + 1)
-    map_units = bits.unsigned() + 1
-    fields = 1 if bits.flag() else 2  # frame_mbs_only_flag
-    height = 16 * map_units * fields
-    if fields == 2:
-        bits.flag()  # mb_adaptive_frame_field_flag
-    bits.flag()  # direct_8x8_inference_flag
-    if bits.flag():  # frame_cropping_flag
-        unit_x = 2 if chroma in {1, 2} else 1
-        unit_y = (2 if chroma == 1 else 1) * fields
-        width -= unit_x * (bits.unsigned() + bits.unsigned())
-        height -= unit_y * (bits.unsigned() + bits.unsigned())
-    return width, height, fields == 1
-
-
-def _read_usability(bits: _Bits) -> tuple[Fraction, Fraction | None]:
-    """ITU-T H.264, E.1.1, as far as timing: the sample aspect ratio and the frame rate."""
-    ratio = _read_aspect_ratio(bits) if bits.flag() else Fraction(1)
-    if bits.flag():  # overscan_info_present_flag
-        bits.flag()
-    if bits.flag():  # video_signal_type_present_flag
-        bits.read(4)
-        if bits.flag():  # colour_description_present_flag
-            bits.read(24)
-    if bits.flag():  # chroma_loc_info_present_flag
-        bits.unsigned()
-        bits.unsigned()
-    if not bits.flag():  # timing_info_present_flag
-        return ratio, None
-    units, scale = bits.read(32), bits.read(32)
-    # E.2.1: a tick is a field; a frame is two.
-    return ratio, Fraction(scale, 2 * units) if units and scale else None
-
-
-def _read_aspect_ratio(bits: _Bits) -> Fraction:
-    kind = bits.read(8)
-    if kind == _EXTENDED_ASPECT_RATIO:
-        width, height = bits.read(16), bits.read(16)
-    else:
-        width, height = _ASPECT_RATIOS[kind] if kind < len(_ASPECT_RATIOS) else (1, 1)
-    # E.2.1: zero means that the ratio is unspecified.
-    return Fraction(width, height) if width and height else Fraction(1)

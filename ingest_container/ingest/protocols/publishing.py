@@ -64,7 +64,10 @@ KEPT_REASONS: Final = frozenset(
 
 
 class PublisherConnection(Protocol):
-    """The way in which a session ends its connection from the other side."""
+    """What a session may ask of its connection."""
+
+    def faults(self) -> tuple[InputFault, ...]:
+        """What is wrong with the input now that no frame shows, but the way in which it comes."""
 
     def close(self, reason: CloseReason, description: str) -> None:
         """End the connection, telling the publisher *description*; the session is closed with *reason*.

@@ -10,8 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+import bucketcast
+
 PATH: Final = "/studio"
 _FOLDER: Final = Path(__file__).parent
+# What both pages have in common lies with the viewer page, which is uploaded from beside the package.
+_SHARED: Final = tuple(
+    Path(bucketcast.__file__).parents[1] / "player" / name for name in ("icon.svg", "page.css")
+)
 _PAGE: Final = "index.html"
 # What may be asked for, named here because a machine's own list may know other types; Python is not among it.
 _MEDIA_TYPES: Final = {
@@ -48,7 +54,7 @@ def studio_routes(viewer_url: str | None, *, session_origins: Sequence[str] = ()
     page links to none. *session_origins* are the origins that WHIP sessions are at, as sources of a Content
     Security Policy (https://*.example.com), where they are not the page's own.
     """
-    files = {path.name: _read(path) for path in _FOLDER.iterdir() if path.suffix in _MEDIA_TYPES}
+    files = {path.name: _read(path) for path in (*_FOLDER.iterdir(), *_SHARED) if path.suffix in _MEDIA_TYPES}
     index = files.pop(_PAGE)  # its addresses are relative to PATH
     headers = _headers(session_origins)
 

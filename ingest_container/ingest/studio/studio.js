@@ -30,6 +30,7 @@ function setItems(list, texts) {
   if ([...list.children].map((item) => item.textContent).join("\n") === texts.join("\n")) return;
   list.replaceChildren(...texts.map((text) => {
     const item = document.createElement("li");
+    item.className = "notice";
     item.textContent = text;
     return item;
   }));
@@ -430,6 +431,7 @@ class Studio {
 
   #renderControls() {
     const off = isOff(this.state);
+    const focused = document.activeElement;
     const wantsScreen = this.#choices.picture === SCREEN;
     setText(byId("go-label"), off ? "Go live" : "End");
     byId("go").classList.toggle("ends", !off);
@@ -448,6 +450,8 @@ class Studio {
     byId("quality").disabled = !off;
     byId("locked").hidden = off;
     byId("sound").disabled = this.connection !== null && !this.connection.hasSound;
+    // What goes takes the focus with it, and whoever has no mouse would begin at the top again.
+    if (focused?.matches(":disabled") || focused?.closest("[hidden]")) byId("go").focus();
   }
 
   #renderFigures(now) {

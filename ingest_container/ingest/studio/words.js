@@ -24,7 +24,7 @@ const PROBLEMS = {
   refused: ["The server refused the broadcast", "Change what it names, then go live again."],
   "no-endpoint": ["There is no WHIP server here", "The server answered, but takes no broadcasts at this address. Tell whoever runs it."],
   "too-many": ["The server asks to wait", "There were too many attempts from this network."],
-  "server-error": ["The server has a fault", "It answered with an error. This is not your camera's or network's doing."],
+  "server-error": ["The server has a fault", "This is not your camera's or your network's doing."],
   unreachable: ["The server cannot be reached", "No answer came. Check your network; if other pages load, tell whoever runs the server."],
   offline: ["You are offline", "This device has no network. The page goes on by itself as soon as there is one."],
   "udp-blocked": ["UDP seems to be blocked", "The server answered, but no media reach it. A firewall or VPN often is the reason: turn the VPN off, use another network such as a phone's, or have UDP allowed."],
@@ -42,6 +42,8 @@ const FAULTS = {
   "slower-than-real-time": "Media arrive too slowly. Choose a lower bitrate.",
   "encoder-overloaded": "The server is short of power: viewers may miss the largest size for a while.",
   "not-passed-through": "The server encodes the largest size anew. Viewers see no fault.",
+  "packet-loss": "Parts of the picture are lost on the way. Choose a lower bitrate, move closer to the Wi-Fi, or use a cable.",
+  "b-frames": "The pictures come out of order, so viewers see them stutter. Use another browser; in other programs, turn B-frames off.",
 };
 const LONGEST_ADVICE = 300;
 
@@ -54,9 +56,12 @@ export const TURNED = "The picture's shape has changed. Viewers get the new one 
 
 const say = (tone, name, title, text = "") => ({ tone, name, title, text });
 
+// Of these, the server alone knows more; of the others, it speaks to whoever has OBS before them.
+const TOLD_BY_SERVER = ["refused", "server-error"];
+
 function problemWords({ kind, detail }) {
   const [title, text] = PROBLEMS[kind] ?? PROBLEMS["source-failed"];
-  return { title, text: detail ? `${detail} ${text}` : text };
+  return { title, text: detail && TOLD_BY_SERVER.includes(kind) ? `The server says: “${detail}” ${text}` : text };
 }
 
 // A camera that is allowed already starts sooner than this, and nobody has to hear that somebody was asked.
@@ -97,7 +102,11 @@ function whileWaiting(state, now) {
   return say("warn", "reconnecting", `${title}: reconnecting`, `${text} ${promise} ${NOTHING_TO_DO}`);
 }
 
-function whileConnecting({ liveSince, accepted }) {
+// What is known of an attempt that is tried again holds until the server has answered: it is not read out anew
+// with each one.
+function whileConnecting(state, now) {
+  const { liveSince, accepted, problem } = state;
+  if (problem && !accepted) return whileWaiting(state, now);
   const text = accepted ? "The server has answered. Opening the way for media." : "Asking the server.";
   return liveSince === null
     ? say("busy", "connecting", "Connecting", text)
@@ -120,7 +129,7 @@ export function situation(state, now) {
     case "capturing":
       return whileCapturing(state, now);
     case "connecting":
-      return whileConnecting(state);
+      return whileConnecting(state, now);
     case "waiting":
       return whileWaiting(state, now);
     case "live":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bucketcast.errors import Unavailable
+from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import EncoderId
 from fakes import LoopClock
 from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
@@ -258,3 +259,11 @@ async def test_one_whose_media_waits_for_us_is_not_taken_over() -> None:
         assert connection.closed == []
         release.set()
         await receiving
+
+
+@virtual_time
+async def test_before_there_is_a_session_its_connection_says_what_is_wrong() -> None:
+    broadcaster, connection = await world().authorize()
+    assert broadcaster.faults() == ()
+    connection.input_faults = (InputFault.PACKET_LOSS,)
+    assert broadcaster.faults() == (InputFault.PACKET_LOSS,)

@@ -16,6 +16,7 @@ from bucketcast.gcp.functions import Answer
 from bucketcast.objects import NewObject
 from bucketcast.records import decode_record
 from bucketcast.stream.claim import Renewal
+from bucketcast.stream.encoder_report import InputFault
 from fakes import Fate, SlowExecutor
 from ingest import session
 from ingest.broadcasters import Broadcaster, Broadcasters
@@ -296,3 +297,14 @@ async def test_uploads_that_hang_do_not_keep_the_timeline_from_saying_that_media
             let_go.set()
         await broadcaster.close(CloseReason.UNPUBLISHED)
     assert len(world.timelines[0].segments) == 3
+
+
+async def test_what_only_the_connection_sees_is_reported_with_the_rest(clip: list[FeedItem]) -> None:
+    world = IngestWorld(FFMPEG)
+    broadcaster, connection = await began(world, clip)
+    connection.input_faults = (InputFault.PACKET_LOSS,)
+    assert broadcaster.faults() == (InputFault.PACKET_LOSS,)
+    await broadcaster.close(CloseReason.UNPUBLISHED)
+    reported = decode_record(Renewal, world.calls("/renew")[-1]).report
+    assert reported is not None
+    assert reported.faults == (InputFault.PACKET_LOSS,)

@@ -36,6 +36,7 @@ def test_every_setting_can_be_made() -> None:
         "BUCKETCAST_WHIP_ADDRESSES": "203.0.113.7, 2001:db8:0::1",
         "BUCKETCAST_WHIP_ICE_SERVERS": "stun:stun.example, turn:turn.example:3478 name secret",
         "BUCKETCAST_WHIP_ORIGIN": "https://gateway-1.example/",
+        "BUCKETCAST_STUDIO_ORIGINS": "https://*.example, http://127.0.0.1:8889/",
         "BUCKETCAST_WHIP_PROXIES": "2",
         "BUCKETCAST_VIEWER_URL": "https://live.example/{stream}",
         "BUCKETCAST_FFMPEG": "/opt/ffmpeg",
@@ -51,10 +52,17 @@ def test_every_setting_can_be_made() -> None:
         IceServer(url="turn:turn.example:3478", username="name", credential="secret"),
     )
     assert settings.whip.endpoint.session_origin == "https://gateway-1.example"
+    assert settings.whip.endpoint.studio_origins == ("https://*.example", "http://127.0.0.1:8889")
     assert settings.whip.endpoint.trusted_proxies == 2
     assert settings.whip.viewer_url == "https://live.example/{stream}"
     assert (settings.ffmpeg, settings.emulated) == (Path("/opt/ffmpeg"), True)
     assert settings.log_level == logging.DEBUG
+
+
+def test_the_studio_may_speak_to_this_server_by_its_own_name_unless_others_are_named() -> None:
+    settings = read_settings(REQUIRED | {"BUCKETCAST_WHIP_ORIGIN": "https://gateway-1.example:8443"})
+    assert settings.whip.endpoint.studio_origins == ("https://gateway-1.example:8443",)
+    assert read_settings(REQUIRED).whip.endpoint.studio_origins == ()
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -74,6 +82,11 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("BUCKETCAST_WHIP_ICE_SERVERS", "stun.example"),
         ("BUCKETCAST_WHIP_ICE_SERVERS", "turn:turn.example name"),
         ("BUCKETCAST_WHIP_ICE_SERVERS", "turn:turn.example name secret and more"),
+        ("BUCKETCAST_WHIP_ORIGIN", "gateway-1.example"),
+        ("BUCKETCAST_WHIP_ORIGIN", "https://*.example"),
+        ("BUCKETCAST_WHIP_ORIGIN", "https://gateway-1.example/whip"),
+        ("BUCKETCAST_STUDIO_ORIGINS", "https://a.example; script-src *"),
+        ("BUCKETCAST_STUDIO_ORIGINS", "*"),
         ("BUCKETCAST_WHIP_PROXIES", "4"),
         ("BUCKETCAST_LOG_LEVEL", "verbose"),
     ],

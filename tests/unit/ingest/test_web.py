@@ -2,20 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import cast
 
 import pytest
 import requests
 from prometheus_client import CollectorRegistry
 
-from bucketcast.stream.encoder_report import InputFault
-from bucketcast.stream.identifiers import parse_stream_id
 from ingest.metrics import Metrics, StreamMetrics
-from ingest.protocols.publishing import CloseReason
-from ingest.protocols.whip.endpoint import EndpointSettings
-from ingest.protocols.whip.server import WhipServer
-from ingest.protocols.whip.session import SessionState, SessionStatus
+from ingest.protocols.publishing import PublishRefused, RefusalReason
+from ingest.protocols.whip.endpoint import EndpointSettings, Opened, OpenSession, SessionFacts
+from ingest.protocols.whip.session_status import SessionStatus
 from ingest.web import web_application, whip_application
 from local_cloud.connections import WebServer, listen
 
@@ -73,53 +68,41 @@ async def test_there_is_nothing_else(url: str) -> None:
     assert answer.status_code == 404
 
 
-@dataclass
-class Publishing:
-    """A server with one session, as far as its status goes."""
+class NoSessions:
+    """What publishers find when nobody publishes."""
 
-    status_of: dict[str, SessionStatus]
+    async def open(self, wanted: OpenSession, *, peer_address: str) -> Opened:
+        raise PublishRefused(RefusalReason.UNAVAILABLE, "Not now.")
+
+    def facts(self, session_id: str) -> SessionFacts | None:
+        return None
 
     def status(self, session_id: str) -> SessionStatus | None:
-        return self.status_of.get(session_id)
+        return None
+
+    def end(self, session_id: str) -> bool:
+        return False
 
 
 @pytest.fixture
 async def publishers_url() -> AsyncIterator[str]:
-    """The address of an ingest to which a publisher of `demo` is connected."""
-    status = SessionStatus(
-        stream=parse_stream_id("demo"),
-        state=SessionState.ENDED,
-        faults=(InputFault.NO_AUDIO,),
-        reason=CloseReason.ENDED,
-        detail="The broadcast was ended.",
-    )
-    server = cast("WhipServer", Publishing({"known": status}))
-    settings = EndpointSettings(session_origin="https://gateway-1.example")
+    """The address of an ingest among several."""
+    settings = EndpointSettings(studio_origins=("https://*.example",))
+    application = whip_application(NoSessions(), settings, viewer_url="https://watch/{stream}")
     listener = listen("127.0.0.1", 0)
-    web = WebServer(whip_application(server, settings, viewer_url="https://watch/{stream}"), listener)
+    web = WebServer(application, listener)
     web.start()
     host, port = listener.getsockname()
     yield f"http://{host}:{port}"
     await web.close()
 
 
-async def test_a_publisher_may_ask_for_its_session_s_status(publishers_url: str) -> None:
-    answer = await asyncio.to_thread(requests.get, f"{publishers_url}/whip/known/status", timeout=10)
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.json() == {
-        "state": "ended",
-        "faults": ["no-audio"],
-        "viewer": "https://watch/demo",
-        "reason": "ended",
-        "detail": "The broadcast was ended.",
-    }
+async def test_publishers_find_the_endpoint_and_its_sessions(publishers_url: str) -> None:
+    for path, status in {"/whip": 204, "/whip/unknown": 404, "/whip/unknown/status": 404}.items():
+        answer = await asyncio.to_thread(requests.get, publishers_url + path, timeout=10)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, "*")
 
 
-async def test_a_session_that_nobody_knows_has_no_status(publishers_url: str) -> None:
-    answer = await asyncio.to_thread(requests.get, f"{publishers_url}/whip/unknown/status", timeout=10)
-    assert answer.status_code == 404
-
-
-async def test_the_studio_may_talk_to_the_gateway_that_holds_its_session(publishers_url: str) -> None:
+async def test_the_studio_may_talk_to_the_server_that_holds_its_session(publishers_url: str) -> None:
     answer = await asyncio.to_thread(requests.get, f"{publishers_url}/studio", timeout=10)
-    assert "https://gateway-1.example" in answer.headers["content-security-policy"]
+    assert "connect-src 'self' https://*.example;" in answer.headers["content-security-policy"]

@@ -11,10 +11,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from bucketcast.stream.identifiers import StreamId, parse_stream_id
 from ingest.feed import Track
 from ingest.protocols.whip.media import TrackStatistics
-from ingest.protocols.whip.session import SessionState, WhipSession
+from ingest.protocols.whip.session import WhipSession
+from ingest.protocols.whip.session_status import SessionState
+from ingest.protocols.whip.udp import Discarded
 from ingest.whip_metrics import WhipCollector
 
 DEMO = parse_stream_id("demo")
+DISCARDED = {Discarded.UNCHECKED_PATH: 5}
 PICTURES = TrackStatistics(
     track=Track.VIDEO,
     packets=100,
@@ -29,7 +32,7 @@ PICTURES = TrackStatistics(
     round_trip=timedelta(milliseconds=40),
     frames=30,
     frames_dropped=6,
-    backward_timestamps=0,
+    b_frames=0,
     keyframe_interval=timedelta(seconds=2),
     ssrc_changes=1,
 )
@@ -47,7 +50,7 @@ SILENT = TrackStatistics(
     round_trip=None,
     frames=0,
     frames_dropped=0,
-    backward_timestamps=0,
+    b_frames=0,
     keyframe_interval=None,
     ssrc_changes=0,
 )
@@ -60,11 +63,14 @@ class Session:
     state: SessionState = SessionState.LIVE
     stream: StreamId | None = DEMO
     statistics: tuple[TrackStatistics, ...] = (PICTURES, SILENT)
+    datagrams_dropped: int = 7
+    datagrams_malformed: int = 9
+    frames_not_taken: int = 8
 
 
 def exposed(sessions: Sequence[Session]) -> list[str]:
     registry = CollectorRegistry()
-    registry.register(WhipCollector(lambda: cast("Sequence[WhipSession]", sessions)))
+    registry.register(WhipCollector(lambda: cast("Sequence[WhipSession]", sessions), lambda: DISCARDED))
     return generate_latest(registry).decode().splitlines()
 
 
@@ -83,6 +89,12 @@ def exposed(sessions: Sequence[Session]) -> list[str]:
         'bucketcast_whip_round_trip_seconds{stream="demo",track="video"} 0.04',
         'bucketcast_whip_keyframe_interval_seconds{stream="demo",track="video"} 2.0',
         'bucketcast_whip_packets_total{stream="demo",track="audio"} 0.0',
+        'bucketcast_whip_b_frames_total{stream="demo",track="video"} 0.0',
+        'bucketcast_whip_datagrams_dropped_total{stream="demo"} 7.0',
+        'bucketcast_whip_datagrams_malformed_total{stream="demo"} 9.0',
+        'bucketcast_whip_frames_not_taken_total{stream="demo"} 8.0',
+        'bucketcast_whip_datagrams_discarded_total{reason="unchecked path"} 5.0',
+        'bucketcast_whip_datagrams_discarded_total{reason="wrong password"} 0.0',
     ],
 )
 def test_what_is_measured_of_a_session_is_told(line: str) -> None:

@@ -1,7 +1,6 @@
 """The broadcaster page's facts that are written more than once agree, and its files keep to its policy."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from bucketcast.stream.configuration import MAX_RECONNECT_WINDOW, StreamConfigur
 from bucketcast.stream.encoder_report import InputFault
 from ingest.protocols.whip import declared_source, endpoint
 from ingest.protocols.whip.limits import WhipLimits
+from tools.page_elements import elements, inline_code
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDIO = ROOT / "ingest_container/ingest/studio"
@@ -20,19 +20,7 @@ SCRIPTS = {path.name: path.read_text() for path in sorted(STUDIO.glob("*.js"))}
 EVERY_SCRIPT = pytest.mark.parametrize("name", SCRIPTS)
 
 
-class Elements(HTMLParser):
-    """Every element of a page with its attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-
-ELEMENTS = Elements(PAGE).found
+ELEMENTS = elements(PAGE)
 IDS = [attributes["id"] for _, attributes in ELEMENTS if "id" in attributes]
 
 
@@ -48,10 +36,7 @@ def entries(script: str, name: str) -> set[str]:
 
 
 def test_the_page_holds_no_script_style_or_handler_inline() -> None:
-    for tag, attributes in ELEMENTS:
-        assert tag != "style"
-        assert tag != "script" or attributes.get("src")
-        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+    assert inline_code(PAGE) == []
 
 
 @EVERY_SCRIPT
@@ -73,10 +58,6 @@ def test_the_scripts_look_only_for_elements_that_the_page_has() -> None:
 def test_every_import_names_a_module_that_is_there(name: str) -> None:
     for imported in re.findall(r'from "\./([^"]+)"', SCRIPTS[name]):
         assert imported in SCRIPTS
-
-
-def test_the_page_and_the_viewer_page_wear_the_same_icon() -> None:
-    assert (STUDIO / "icon.svg").read_bytes() == (ROOT / "functions/player/icon.svg").read_bytes()
 
 
 def test_each_fault_of_the_input_has_words() -> None:
@@ -119,10 +100,10 @@ def test_the_bitrates_to_choose_from_are_the_servers_too() -> None:
 
 
 def palettes() -> list[dict[str, str]]:
-    """The colours of the page by day and by night."""
-    style = (STUDIO / "studio.css").read_text()
-    blocks = re.findall(r":root {(.*?)}", style, re.DOTALL)
-    return [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block)) for block in blocks]
+    """The colours of both pages by day and by night."""
+    style = (ROOT / "functions/player/page.css").read_text()
+    pairs = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);", style)
+    return [{name: colours[at] for name, *colours in pairs} for at in (0, 1)]
 
 
 def luminance(colour: str) -> float:

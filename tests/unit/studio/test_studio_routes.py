@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,6 +58,7 @@ def policy(answer: Answer) -> dict[str, list[str]]:
     [
         ("/studio", "text/html; charset=utf-8"),
         ("/studio/studio.css", "text/css; charset=utf-8"),
+        ("/studio/page.css", "text/css; charset=utf-8"),
         ("/studio/studio.js", "text/javascript; charset=utf-8"),
         ("/studio/icon.svg", "image/svg+xml"),
         ("/studio/configuration.json", "application/json"),
@@ -67,6 +69,13 @@ def test_each_file_has_its_type_and_is_asked_for_again(path: str, media_type: st
     assert (answer.status, answer.headers["content-type"]) == (200, media_type)
     assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_whatever_the_page_names_is_there() -> None:
+    """Its addresses are relative to that of the page, which has no slash at its end."""
+    named = re.findall(r'(?:href|src)="([^"]+)"', ask("/studio").body.decode())
+    assert {"studio/page.css", "studio/studio.css", "studio/studio.js"} < set(named)
+    assert {ask(f"/{address}").status for address in named} == {200}
 
 
 def test_what_the_browser_has_is_not_sent_again() -> None:

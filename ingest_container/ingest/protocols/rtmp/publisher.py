@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bucketcast.stream.encoder_report import InputFault
 from ingest.feed.frames import EncodedFrame, FeedItem, Track
 from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.publishing import (
@@ -72,6 +73,10 @@ class Publisher:
     def published(self) -> bool:
         """Whether a session was opened."""
         return self._session is not None
+
+    def faults(self) -> tuple[InputFault, ...]:
+        """None: TCP loses nothing, and frames come with both of their times."""
+        return ()
 
     def close(self, reason: CloseReason, description: str) -> None:
         """End the connection; see `PublisherConnection`."""

@@ -1,7 +1,8 @@
 """The WHIP endpoint and its sessions as HTTP resources (RFC 9725, 4): requests in, responses or effects out.
 
-    /whip         POST opens a session
-    /whip/{id}    PATCH brings ICE candidates, DELETE ends the session
+    /whip                POST opens a session
+    /whip/{id}           PATCH brings ICE candidates, DELETE ends the session
+    /whip/{id}/status    GET tells how the session stands, also why it ended (not of the RFC)
 
 What is refused says why in one sentence, as a problem (RFC 9457): OBS shows its user the status only, but
 browsers, our page and our log have the rest. ICE restarts are not done (4.3.3): a publisher opens a new
@@ -11,9 +12,9 @@ session, which takes over. Pure.
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from bucketcast.stream.identifiers import BitsPerSecond
 from ingest.feed.source_metadata import SourceMetadata
@@ -28,11 +29,13 @@ from ingest.protocols.whip.sdp import (
     parse_offer,
     parse_trickle_fragment,
 )
+from ingest.protocols.whip.session_status import SessionStatus
 
 ENDPOINT: Final = "/whip"
 SDP: Final = "application/sdp"
 TRICKLE_FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 PROBLEM: Final = "application/problem+json"
+JSON: Final = "application/json"
 
 MAX_BODY_BYTES: Final = MAX_SDP_CHARACTERS
 """Of an offer or a fragment: SDP is ASCII but for a session's name."""
@@ -52,13 +55,14 @@ RETRY_SECONDS: Final = 2
 ICE_SESSION: Final = '"1"'
 """The entity-tag of a session's first ICE session, which stays the only one (RFC 9725, 4.3.1)."""
 
-_SESSION_PATH: Final = re.compile(rf"{ENDPOINT}/([A-Za-z0-9_-]{{1,64}})")
+_SESSION_PATH: Final = re.compile(rf"{ENDPOINT}/([A-Za-z0-9_-]{{1,64}})(/status)?")
 # RFC 6750, 2.1; schemes are case-insensitive (RFC 9110, 11.1).
 _BEARER: Final = re.compile(rf"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{{1,{MAX_KEY_CHARACTERS}}}=*) *")
 _CHALLENGE: Final = 'Bearer realm="bucketcast"'
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _ON_ENDPOINT: Final = "GET, HEAD, OPTIONS, POST"
 _ON_SESSION: Final = "DELETE, GET, HEAD, OPTIONS, PATCH"
+_ON_STATUS: Final = "GET, HEAD, OPTIONS"
 # The WHATWG Fetch standard: pages of any origin may publish, for the key alone lets them.
 _CROSS_ORIGIN: Final = (
     ("access-control-allow-origin", "*"),
@@ -130,13 +134,15 @@ class EndpointSettings:
     """What is configured of the endpoint.
 
     *session_origin*, such as https://gateway-1.example.com, goes before a session's path where requests for it
-    have to come to this very server. *trusted_proxies* is how many proxies stand before it, each of which adds
-    to X-Forwarded-For. *audio_bitrate* is what Opus is asked for; *max_bitrate* bounds what a publisher that
-    follows REMB sends.
+    have to come to this very server; *studio_origins* are what the broadcaster page may speak to beside its own
+    origin, as sources of a Content Security Policy (https://*.example.com). *trusted_proxies* is how many stand
+    before the server, each of which adds to X-Forwarded-For. *audio_bitrate* is what Opus is asked for;
+    *max_bitrate* bounds what a publisher that follows REMB sends.
     """
 
     ice_servers: tuple[IceServer, ...] = ()
     session_origin: str = ""
+    studio_origins: tuple[str, ...] = ()
     trusted_proxies: int = 0
     audio_bitrate: BitsPerSecond = DEFAULT_AUDIO_BITRATE
     max_bitrate: BitsPerSecond = DEFAULT_MAX_BITRATE
@@ -173,13 +179,21 @@ class SessionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSession:
-    """A session is to be opened; `created` tells the publisher."""
+    """A session is wanted; `created` tells the publisher when it was opened."""
 
     offer: Offer
     negotiated: Negotiated
     stream_key: StreamKey
     metadata: SourceMetadata
     max_bitrate: BitsPerSecond
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A session that was opened: its id, of letters, digits, - and _, that nobody can guess, and our SDP."""
+
+    session_id: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,11 +204,20 @@ class EndSession:
 
 
 Effect = OpenSession | EndSession
-FindSession = Callable[[str], SessionFacts | None]
 
 
-def decide(request: HttpRequest, settings: EndpointSettings, find: FindSession) -> HttpResponse | Effect:
-    """Return what *request* is answered with, or what is to be done first; *find* knows sessions by id."""
+class KnownSessions(Protocol):
+    """The sessions that requests may be for."""
+
+    def facts(self, session_id: str) -> SessionFacts | None:
+        """What is known of an open session; None where there is none, or none any more."""
+
+    def status(self, session_id: str) -> SessionStatus | None:
+        """How an open session stands, or one that ended not long ago; None of others."""
+
+
+def decide(request: HttpRequest, settings: EndpointSettings, sessions: KnownSessions) -> HttpResponse | Effect:
+    """Return what *request*, maybe for one of *sessions*, is answered with, or what is to be done first."""
     path = request.path.rstrip("/")
     session = _SESSION_PATH.fullmatch(path)
     if path != ENDPOINT and session is None:
@@ -204,7 +227,7 @@ def decide(request: HttpRequest, settings: EndpointSettings, find: FindSession) 
     try:
         if session is None:
             return _on_endpoint(request, settings)
-        return _on_session(request, session[1], find(session[1]))
+        return (_on_status if session[2] else _on_session)(request, session[1], sessions)
     except InvalidOffer as refused:
         return problem(400, refused.description)
     except OfferRefused as refused:
@@ -212,16 +235,16 @@ def decide(request: HttpRequest, settings: EndpointSettings, find: FindSession) 
         return problem(422, refused.description)
 
 
-def created(session_id: str, answer: str, settings: EndpointSettings) -> HttpResponse:
-    """The response to an offer whose session was opened (RFC 9725, 4.2)."""
+def created(opened: Opened, settings: EndpointSettings) -> HttpResponse:
+    """The response to an offer whose session was *opened* (RFC 9725, 4.2)."""
     return _response(
         201,
         ("content-type", SDP),
         # RFC 9110, 10.2.2: an address without a host is relative to the request's; all clients understand it.
-        ("location", f"{settings.session_origin}{ENDPOINT}/{session_id}"),
+        ("location", f"{settings.session_origin}{ENDPOINT}/{opened.session_id}"),
         ("etag", ICE_SESSION),
         *(("link", each.link) for each in settings.ice_servers),
-        body=answer.encode(),
+        body=opened.answer.encode(),
     )
 
 
@@ -298,15 +321,40 @@ def _open(request: HttpRequest, settings: EndpointSettings) -> HttpResponse | Op
     )
 
 
-def _on_session(request: HttpRequest, session_id: str, facts: SessionFacts | None) -> HttpResponse | Effect:
+def _on_session(request: HttpRequest, session_id: str, sessions: KnownSessions) -> HttpResponse | Effect:
     if request.method == "OPTIONS":
         # A preflight: without an answer of 200 a page could not read the 404 to what it asks next.
         return _response(200, ("accept-patch", TRICKLE_FRAGMENT), *_PREFLIGHT)
-    if facts is None:
+    if (facts := sessions.facts(session_id)) is None:
         return _no_session()
     if not _may(request, facts):
-        return problem(403, "This session was opened with another stream key.")
+        return _another_key()
     return _on_open_session(request, session_id, facts)
+
+
+def _on_status(request: HttpRequest, session_id: str, sessions: KnownSessions) -> HttpResponse:
+    """What a page asks for that publishes; of a session that ended, the key is forgotten."""
+    if request.method == "OPTIONS":
+        return _response(200, *_PREFLIGHT)
+    if (status := sessions.status(session_id)) is None:
+        return _no_session()
+    facts = sessions.facts(session_id)
+    if facts is not None and not _may(request, facts):
+        return _another_key()
+    if request.method not in {"GET", "HEAD"}:
+        text = f"{request.method} is not for a session's status, which can only be read."
+        return problem(405, text, ("allow", _ON_STATUS))
+    told = {
+        "state": status.state,
+        "faults": status.faults,
+        "reason": status.reason,
+        "detail": status.detail,
+    }
+    return _response(200, ("content-type", JSON), body=json.dumps(told).encode())
+
+
+def _another_key() -> HttpResponse:
+    return problem(403, "This session was opened with another stream key.")
 
 
 def _on_open_session(request: HttpRequest, session_id: str, facts: SessionFacts) -> HttpResponse | Effect:

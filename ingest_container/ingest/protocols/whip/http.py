@@ -11,9 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from bucketcast.stream.identifiers import BitsPerSecond
-from ingest.feed.source_metadata import SourceMetadata
-from ingest.protocols.publishing import PublishRefused, StreamKey
+from ingest.protocols.publishing import PublishRefused
 from ingest.protocols.whip.endpoint import (
     ENDPOINT,
     MAX_BODY_BYTES,
@@ -22,8 +20,9 @@ from ingest.protocols.whip.endpoint import (
     EndSession,
     HttpRequest,
     HttpResponse,
+    KnownSessions,
+    Opened,
     OpenSession,
-    SessionFacts,
     created,
     decide,
     ended,
@@ -31,9 +30,7 @@ from ingest.protocols.whip.endpoint import (
     refused_publisher,
     too_many_offers,
 )
-from ingest.protocols.whip.negotiation import Negotiated
 from ingest.protocols.whip.offer_rate import OfferRate, peer_address
-from ingest.protocols.whip.sdp import Offer
 
 _log = logging.getLogger(__name__)
 
@@ -41,35 +38,11 @@ _log = logging.getLogger(__name__)
 BODY_SECONDS: Final = 8.0
 
 
-class Opened(Protocol):
-    """A session that was opened."""
-
-    @property
-    def session_id(self) -> str:
-        """Its id, of letters, digits, - and _, which nobody can guess."""
-
-    @property
-    def answer(self) -> str:
-        """Our answer, as SDP."""
-
-
-class WhipSessions(Protocol):
+class WhipSessions(KnownSessions, Protocol):
     """The sessions behind the endpoint."""
 
-    async def open(
-        self,
-        offer: Offer,
-        negotiated: Negotiated,
-        *,
-        stream_key: StreamKey,
-        peer_address: str,
-        metadata: SourceMetadata,
-        max_bitrate: BitsPerSecond,
-    ) -> Opened:
-        """Open a session for what was *negotiated*; raises PublishRefused."""
-
-    def facts(self, session_id: str) -> SessionFacts | None:
-        """What is known of the session, or None where there is none, or none any more."""
+    async def open(self, wanted: OpenSession, *, peer_address: str) -> Opened:
+        """Open the session that is *wanted*; raises PublishRefused."""
 
     def end(self, session_id: str) -> bool:
         """Have the session ended because its publisher wants to; say whether there is one."""
@@ -84,7 +57,8 @@ def whip_routes(
     """The routes of the endpoint and its sessions; *clock* gives seconds."""
     endpoint = _Endpoint(sessions, settings, clock)
     # The second spares publishers a redirection, which not all of them follow with their offer.
-    return [Route(path, endpoint) for path in (ENDPOINT, f"{ENDPOINT}/", f"{ENDPOINT}/{{session_id}}")]
+    paths = (ENDPOINT, f"{ENDPOINT}/", f"{ENDPOINT}/{{session_id}}", f"{ENDPOINT}/{{session_id}}/status")
+    return [Route(path, endpoint) for path in paths]
 
 
 class _Endpoint:
@@ -122,7 +96,7 @@ class _Endpoint:
                 body = await _body(request)
         except TimeoutError:
             return problem(408, "The request did not come to an end.", ("connection", "close"))
-        decision = decide(_http_request(request, body), self._settings, self._sessions.facts)
+        decision = decide(_http_request(request, body), self._settings, self._sessions)
         answered = await self._carry_out(decision, peer)
         if answered.detail:
             # OBS shows its user nothing but the status, so whoever is asked finds the rest here.
@@ -139,17 +113,10 @@ class _Endpoint:
 
     async def _open(self, effect: OpenSession, peer: str) -> HttpResponse:
         try:
-            opened = await self._sessions.open(
-                effect.offer,
-                effect.negotiated,
-                stream_key=effect.stream_key,
-                peer_address=peer,
-                metadata=effect.metadata,
-                max_bitrate=effect.max_bitrate,
-            )
+            opened = await self._sessions.open(effect, peer_address=peer)
         except PublishRefused as refused:
             return refused_publisher(refused)
-        return created(opened.session_id, opened.answer, self._settings)
+        return created(opened, self._settings)
 
 
 def _http_request(request: Request, body: bytes) -> HttpRequest:

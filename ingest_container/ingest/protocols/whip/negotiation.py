@@ -12,6 +12,8 @@ Browsers do; OBS, from 32.1 on, gives up and shows how many layers were accepted
 """
 
 import re
+from base64 import b64decode
+from binascii import Error
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,6 +52,12 @@ _PROFILES: Final = {0x42: 0, 0x58: 1, 0x4D: 2, 0x64: 3}
 _PROFILE_LEVEL_ID: Final = re.compile(r"[0-9A-Fa-f]{6}")
 _DEFAULT_PROFILE_LEVEL_ID: Final = "420010"
 """RFC 6184, 8.1: what is meant where none is said."""
+
+MAX_OFFERED_PARAMETER_SETS: Final = 8
+"""In sprop-parameter-sets: senders have one of each kind, and what an SDP line holds are a few."""
+
+_PARAMETER_SET_TYPES: Final = frozenset({7, 8})
+"""Sequence and picture parameter sets (ITU-T H.264, table 7-1)."""
 
 _RECEIVED_LEVEL: Final = "34"
 """5.2, which is 2160p60: FFmpeg decodes it, and some phones encode no more than the level that we say."""
@@ -169,6 +177,9 @@ def _take(
             return TakenSection(index=index, section=section, codec=codec, track=track)
     if not sent:
         return None
+    protocol = sent[0][1].protocol
+    if not protocol.endswith(_PROTOCOLS):
+        raise UnusableOffer(f"The offer's {kind} comes over {protocol[:32]}, without DTLS: this is not WebRTC.")
     names = ", ".join(_names(section for _, section in sent)) or "no codec by name"
     raise UnusableOffer(f"The offer has {names} for {kind}, which cannot be taken here. {advice}")
 
@@ -235,7 +246,22 @@ def _track_format(section: MediaSection, codec: Codec) -> TrackFormat:
         pli=is_video and "nack pli" in codec.feedback,
         remb=is_video and "goog-remb" in codec.feedback,
         mid=section.mid,
+        parameter_sets=_parameter_sets(codec),
     )
+
+
+def _parameter_sets(codec: Codec) -> tuple[bytes, ...]:
+    """The NAL units in sprop-parameter-sets (RFC 6184, 8.1), or none at all where one is not what it should be.
+
+    Most senders repeat them in the stream, so a publisher is not turned away for them.
+    """
+    values = codec.parameters.get("sprop-parameter-sets", "").split(",") if codec.name == "H264" else []
+    try:
+        units = tuple(b64decode(value, validate=True) for value in values[: MAX_OFFERED_PARAMETER_SETS + 1])
+    except (Error, ValueError):  # the latter of what is not ASCII
+        return ()
+    are_sets = all(unit and unit[0] & 0x1F in _PARAMETER_SET_TYPES for unit in units)
+    return units if are_sets and len(units) <= MAX_OFFERED_PARAMETER_SETS else ()
 
 
 def _retransmission(section: MediaSection, codec: Codec) -> int | None:

@@ -4,13 +4,11 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from bucketcast.stream.identifiers import BitsPerSecond
-from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.publishing import (
     CloseReason,
     PublishHandler,
@@ -18,16 +16,16 @@ from ingest.protocols.publishing import (
     PublishRequest,
     PublishSession,
     RefusalReason,
-    StreamKey,
 )
-from ingest.protocols.whip.endpoint import SessionFacts
+from ingest.protocols.whip.endpoint import Opened, OpenSession, SessionFacts
 from ingest.protocols.whip.ice_lite import FRAGMENT_CHARACTERS, PASSWORD_CHARACTERS, Credentials
 from ingest.protocols.whip.limits import WhipLimits
 from ingest.protocols.whip.media import MediaReceiver
-from ingest.protocols.whip.negotiation import LocalTransport, Negotiated, answer
-from ingest.protocols.whip.sdp import Offer, Setup
-from ingest.protocols.whip.session import SessionStatus, WhipSession
-from ingest.protocols.whip.udp import UdpEndpoint
+from ingest.protocols.whip.negotiation import LocalTransport, answer
+from ingest.protocols.whip.sdp import Setup
+from ingest.protocols.whip.session import WhipSession
+from ingest.protocols.whip.session_status import SessionStatus
+from ingest.protocols.whip.udp import Discarded, UdpEndpoint
 
 _log = logging.getLogger(__name__)
 
@@ -40,14 +38,6 @@ _ID_BYTES: Final = 24
 # A page asks within seconds why its session has ended, and a hundred bytes each are little.
 REMEMBERED_SESSIONS: Final = 256
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # RFC 8839, 5.4: ice-char
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A session that was opened: its *session_id* and our *answer*."""
-
-    session_id: str
-    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +69,11 @@ class WhipServer:
         return tuple(each.session for each in self._sessions.values())
 
     @property
+    def discarded(self) -> Mapping[Discarded, int]:
+        """How many datagrams reached no session, by what was wrong with them."""
+        return self._endpoint.discarded
+
+    @property
     def udp_port(self) -> int:
         """The port that media comes to."""
         return self._endpoint.port
@@ -86,24 +81,15 @@ class WhipServer:
     async def start(self, hosts: Sequence[str], port: int, *, announced: Sequence[str] = ()) -> None:
         """Receive media on *hosts*, IP addresses, and UDP *port*, 0 for any that is free.
 
-        Publishers are told the *announced* addresses instead of *hosts*, where others lead there.
+        Publishers are told the *announced* addresses instead of those that are bound, where others lead there.
 
         Raises:
-            OSError: an address or the port cannot be had.
+            OSError: none of the addresses can be had, or the port cannot.
         """
         await self._endpoint.start(hosts, port)
-        self._announced = tuple(announced or hosts)
+        self._announced = tuple(announced) or self._endpoint.hosts
 
-    async def open(
-        self,
-        offer: Offer,
-        negotiated: Negotiated,
-        *,
-        stream_key: StreamKey,
-        peer_address: str,
-        metadata: SourceMetadata,
-        max_bitrate: BitsPerSecond,
-    ) -> Opened:
+    async def open(self, wanted: OpenSession, *, peer_address: str) -> Opened:
         """Let a publisher in; raises PublishRefused."""
         self._refuse_if_closing()
         if len(self._sessions) + self._opening >= self._limits.sessions:
@@ -115,22 +101,22 @@ class WhipServer:
             ),
             endpoint=self._endpoint,
             peer_address=peer_address,
-            is_dtls_server=negotiated.setup is Setup.PASSIVE,
+            is_dtls_server=wanted.negotiated.setup is Setup.PASSIVE,
             limits=self._limits,
         )
-        request = PublishRequest(stream_key=stream_key, peer_address=peer_address, connection=session)
+        request = PublishRequest(stream_key=wanted.stream_key, peer_address=peer_address, connection=session)
         publishing = await self._authorize(request)
-        await publishing.metadata(metadata)
+        await publishing.metadata(wanted.metadata)
         media = MediaReceiver(
-            negotiated.tracks,
+            wanted.negotiated.tracks,
             ssrc=secrets.randbits(32),
             keyframe_interval=KEYFRAME_INTERVAL,
-            max_bitrate=max_bitrate,
+            max_bitrate=wanted.max_bitrate,
         )
         serving = asyncio.create_task(
-            session.serve(publishing, media, negotiated.fingerprints), name="whip-session"
+            session.serve(publishing, media, wanted.negotiated.fingerprints), name="whip-session"
         )
-        facts = SessionFacts(stream_key=stream_key, fragment=negotiated.fragment)
+        facts = SessionFacts(stream_key=wanted.stream_key, fragment=wanted.negotiated.fragment)
         self._sessions[session.session_id] = _Open(session=session, serving=serving, facts=facts)
         serving.add_done_callback(lambda _: self._forget(session))
         _log.info(
@@ -139,7 +125,7 @@ class WhipServer:
                 "session_id": session.session_id,
                 "peer_address": peer_address,
                 "stream": publishing.stream,
-                "codecs": [track.codec.value for track in negotiated.tracks],
+                "codecs": [track.codec.value for track in wanted.negotiated.tracks],
             },
         )
         local = LocalTransport(
@@ -148,7 +134,7 @@ class WhipServer:
             fingerprint=session.fingerprint,
             candidates=tuple((address, self._endpoint.port) for address in self._announced),
         )
-        return Opened(session_id=session.session_id, answer=answer(offer, negotiated, local))
+        return Opened(session_id=session.session_id, answer=answer(wanted.offer, wanted.negotiated, local))
 
     async def _authorize(self, request: PublishRequest) -> PublishSession:
         self._opening += 1

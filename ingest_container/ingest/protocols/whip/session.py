@@ -4,8 +4,6 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import StreamId
@@ -15,6 +13,7 @@ from ingest.protocols.whip.ice_lite import Credentials
 from ingest.protocols.whip.limits import WhipLimits
 from ingest.protocols.whip.media import MediaReceiver, TrackStatistics
 from ingest.protocols.whip.secure_transport import Datagrams, SecureTransport
+from ingest.protocols.whip.session_status import SessionState, SessionStatus
 from ingest.protocols.whip.udp import Peer, UdpEndpoint
 from ingest.protocols.whip.waiting_items import WaitingItems
 
@@ -22,26 +21,6 @@ _log = logging.getLogger(__name__)
 
 # Feedback is due within tens of milliseconds: a lost packet has to be asked for before its frame is.
 _POLL_SECONDS = 0.02
-
-
-class SessionState(StrEnum):
-    """How far a session has come."""
-
-    CONNECTING = "connecting"  # no connectivity check, or no DTLS handshake yet
-    WAITING = "waiting"  # connected, without media
-    LIVE = "live"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionStatus:
-    """What a publisher may know of its session."""
-
-    stream: StreamId
-    state: SessionState
-    faults: tuple[InputFault, ...]
-    reason: CloseReason | None = None  # of the end
-    detail: str = ""
 
 
 class WhipSession:
@@ -115,6 +94,25 @@ class WhipSession:
         """What came so far, by track."""
         return self._media.statistics if self._media else ()
 
+    @property
+    def datagrams_dropped(self) -> int:
+        """How many came faster than they were read."""
+        return self._datagrams.dropped
+
+    @property
+    def datagrams_malformed(self) -> int:
+        """How many were decrypted, and are neither RTP of the tracks that were agreed upon nor RTCP."""
+        return self._media.malformed if self._media else 0
+
+    @property
+    def frames_not_taken(self) -> int:
+        """How many came faster than the session behind takes them."""
+        return self._items.dropped
+
+    def faults(self) -> tuple[InputFault, ...]:
+        """What its packets show; see `PublisherConnection`."""
+        return self._media.faults() if self._media else ()
+
     def close(self, reason: CloseReason, description: str) -> None:
         """End the session; see `PublisherConnection`. WebRTC has no words for *description*: it is logged."""
         self._end(reason, description)
@@ -169,7 +167,7 @@ class WhipSession:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.rest_seconds):
                     await self._until_quiet()
-            self._take(self._media.poll(now=self._loop.time() + self._limits.rest_seconds).items)
+            self._take(self._media.flush())
         self._items.end(drop=not kept)
         await asyncio.wait([receiving], timeout=self._limits.finish_seconds)
 

@@ -1,13 +1,18 @@
 """The UDP sockets of all WHIP sessions: one port, on every address of this machine that is served."""
 
 import asyncio
+import errno
+import logging
 import socket
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from functools import partial
 from typing import Final, cast
 
 from ingest.protocols.whip.ice_lite import Address, Credentials, answer_check, parse_check
+
+_log = logging.getLogger(__name__)
 
 # A keyframe of 4 MB may arrive within milliseconds on a fast network, beside those of other sessions. The
 # kernel takes no more than its own bound (net.core.rmem_max).
@@ -24,8 +29,23 @@ _LAST_STUN_BYTE: Final = 3
 # Several addresses have to share the port that the first one was given.
 _BIND_TRIES: Final = 8
 
+# An interface that goes away, or an IPv6 address that is not confirmed yet (RFC 4862, 5.4), is no reason to
+# serve nobody; a port that is taken, or may not be had, is a mistake that somebody has to be told.
+_ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
 # Where a peer is, and the number of the socket that heard it.
 Path = tuple[Address, int]
+
+
+class Discarded(StrEnum):
+    """Why a datagram reached no session."""
+
+    SIZE = "size"  # nothing that publishers send has it
+    UNCHECKED_PATH = "unchecked path"  # media from where no connectivity check came
+    MALFORMED_CHECK = "malformed check"
+    UNKNOWN_SESSION = "unknown session"  # a check for one that is over, or never was
+    FOREIGN_PATH = "foreign path"  # a check that would take another session's
+    WRONG_PASSWORD = "wrong password"  # noqa: S105 - the name of a reason
 
 
 class Peer:
@@ -110,13 +130,28 @@ class UdpEndpoint:
         self._peers: dict[str, Peer] = {}
         self._by_path: dict[Path, Peer] = {}
         self._transports: list[asyncio.DatagramTransport] = []
+        self._discarded = Counter[Discarded]()
+        self.hosts: tuple[str, ...] = ()
+        """The addresses that are bound."""
         self.port = 0
+
+    @property
+    def peers(self) -> int:
+        """How many are served."""
+        return len(self._peers)
+
+    @property
+    def discarded(self) -> Mapping[Discarded, int]:
+        """How many datagrams reached no session, by what was wrong with them."""
+        return self._discarded
 
     async def start(self, hosts: Sequence[str], port: int) -> None:
         """Bind *hosts*, IP addresses, all to *port*, or to one that is free everywhere where it is 0.
 
+        Those that this machine does not have, or not yet, are left out.
+
         Raises:
-            OSError: an address or the port cannot be had.
+            OSError: none of the addresses can be had, or the port cannot.
         """
         for attempt in range(_BIND_TRIES):
             try:
@@ -130,12 +165,24 @@ class UdpEndpoint:
 
     async def _bind(self, hosts: Sequence[str], port: int) -> None:
         loop = asyncio.get_running_loop()
+        absent = OSError(errno.EADDRNOTAVAIL, "there is no address to receive media on")
+        served: list[str] = []
         for number, host in enumerate(hosts):
-            bound = _bound_socket(host, port)
+            try:
+                bound = _bound_socket(host, port)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                _log.warning("address is left out", extra={"host": host, "reason": str(error)})
+                absent = error
+                continue
             port = bound.getsockname()[1]
             transport, _ = await loop.create_datagram_endpoint(partial(_Socket, self, number), sock=bound)
             self._transports.append(transport)
-        self.port = port
+            served.append(host)
+        if not served:
+            raise absent
+        self.hosts, self.port = tuple(served), port
 
     def close(self) -> None:
         """Close the sockets."""
@@ -157,29 +204,39 @@ class UdpEndpoint:
 
     def received(self, datagram: bytes, path: Path, by: _Socket) -> None:
         """Take *datagram*, which came on *path* by a socket."""
+        discarded: Discarded | None = None
         if len(datagram) not in _DATAGRAM_BYTES:
-            return
-        if datagram[0] > _LAST_STUN_BYTE:
-            peer = self._by_path.get(path)
-            if peer is not None:
-                peer.on_datagram(datagram)
-            return
+            discarded = Discarded.SIZE
+        elif datagram[0] <= _LAST_STUN_BYTE:
+            discarded = self._take_check(datagram, path, by)
+        elif (peer := self._by_path.get(path)) is not None:
+            peer.on_datagram(datagram)
+        else:
+            discarded = Discarded.UNCHECKED_PATH
+        if discarded is not None:
+            self._discarded[discarded] += 1
+
+    def _take_check(self, datagram: bytes, path: Path, by: _Socket) -> Discarded | None:
+        """Answer the check in *datagram*, or return why it is none that is answered."""
         check = parse_check(datagram)
-        peer = self._peers.get(check.fragment) if check else None
-        if check is None or peer is None:
-            return
+        if check is None:
+            return Discarded.MALFORMED_CHECK
+        peer = self._peers.get(check.fragment)
+        if peer is None:
+            return Discarded.UNKNOWN_SESSION
         owner = self._by_path.get(path)
         if owner is not None and owner is not peer and owner.has_selected(path):
-            return  # a forged source must not take another session's path
+            return Discarded.FOREIGN_PATH  # a forged source must not take it
         answer = answer_check(check, peer.credentials, source=path[0])
         if answer is None:
-            return
+            return Discarded.WRONG_PASSWORD
         by.send(answer.response, path[0])
         if answer.valid:
             forgotten = peer.checked(path, by, nominated=answer.nominates)
             self._by_path[path] = peer
             if forgotten is not None and self._by_path.get(forgotten) is peer:
                 del self._by_path[forgotten]
+        return None
 
 
 def _ignore(_datagram: bytes) -> None:

@@ -1,5 +1,4 @@
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
 
@@ -21,70 +20,7 @@ from ingest.encode.source import (
     snap_rate,
 )
 from ingest.feed import AudioCodec, CodecConfiguration, VideoCodec
-
-
-@dataclass
-class Bits:
-    """Writes what a parameter set consists of (ITU-T H.264, 7.2 and 9.1)."""
-
-    bits: str = ""
-
-    def u(self, count: int, value: int) -> "Bits":
-        self.bits += f"{value:0{count}b}"
-        return self
-
-    def ue(self, *values: int) -> "Bits":
-        for value in values:
-            code = f"{value + 1:b}"
-            self.bits += "0" * (len(code) - 1) + code
-        return self
-
-    def se(self, *values: int) -> "Bits":
-        return self.ue(*(2 * value - 1 if value > 0 else -2 * value for value in values))
-
-    def unit(self) -> bytes:
-        bits = self.bits + "1"
-        bits += "0" * (-len(bits) % 8)
-        payload = int(bits, 2).to_bytes(len(bits) // 8)
-        escaped = bytearray()
-        zeros = 0
-        for byte in payload:
-            if zeros == 2 and byte <= 3:
-                escaped.append(3)
-                zeros = 0
-            escaped.append(byte)
-            zeros = zeros + 1 if byte == 0 else 0
-        return b"\x67" + escaped
-
-
-@dataclass(kw_only=True)
-class ParameterSet:
-    """A sequence parameter set, with what a test does not care about at its plainest."""
-
-    profile: int = 77
-    chroma: Bits | None = None
-    order: Bits = field(default_factory=lambda: Bits().ue(0, 4))
-    width: int = 120
-    map_units: int = 68
-    interlaced: bool = False
-    crop: tuple[int, int, int, int] | None = None
-    usability: Bits | None = None
-
-    def unit(self) -> bytes:
-        bits = Bits().u(8, self.profile).u(8, 0).u(8, 40).ue(0)
-        bits.bits += self.chroma.bits if self.chroma else ""
-        bits.ue(0)
-        bits.bits += self.order.bits
-        bits.ue(1).u(1, 0).ue(self.width - 1, self.map_units - 1)
-        bits.bits += "00" if self.interlaced else "1"
-        bits.u(1, 1)
-        bits.u(1, int(self.crop is not None)).ue(*(self.crop or ()))
-        bits.u(1, int(self.usability is not None))
-        bits.bits += self.usability.bits if self.usability else ""
-        return bits.unit()
-
-    def parse(self) -> VideoSource:
-        return parse_video(avc(self.unit()))
+from tools.rtp_streams import sequence_set
 
 
 def avc(unit: bytes) -> CodecConfiguration:
@@ -96,113 +32,12 @@ def aac(data: str) -> CodecConfiguration:
     return CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex(data))
 
 
-def usability(
-    *,
-    ratio: Bits | None = None,
-    overscan: bool = False,
-    signal: Bits | None = None,
-    chroma: bool = False,
-    timing: tuple[int, int] | None = None,
-) -> Bits:
-    bits = Bits().u(1, int(ratio is not None))
-    bits.bits += ratio.bits if ratio else ""
-    bits.bits += "11" if overscan else "0"
-    bits.u(1, int(signal is not None))
-    bits.bits += signal.bits if signal else ""
-    bits.u(1, int(chroma)).ue(*((1, 1) if chroma else ()))
-    bits.u(1, int(timing is not None))
-    if timing:
-        bits.u(32, timing[0]).u(32, timing[1])
-    return bits
-
-
-def test_the_picture_is_what_is_left_after_cropping() -> None:
-    """1080 lines are coded as 68 macroblocks of 16, of which 8 lines are cropped: 4 pairs in 4:2:0."""
-    source = ParameterSet(crop=(0, 0, 0, 4)).parse()
-    assert (source.width, source.height, source.profile, source.level) == (1920, 1080, 77, 40)
-    assert source.sample_aspect_ratio == 1
-    assert source.declared_rate is None
-
-
-FLAT = Bits().ue(0, 0).u(1, 0).u(1, 0)
-
-
-@pytest.mark.parametrize(
-    ("chroma", "size"),
-    [
-        (Bits(Bits().ue(0).bits + FLAT.bits), (1919, 1087)),
-        (Bits(Bits().ue(1).bits + FLAT.bits), (1918, 1086)),
-        (Bits(Bits().ue(2).bits + FLAT.bits), (1918, 1087)),
-        (Bits(Bits().ue(3).u(1, 0).bits + FLAT.bits), (1919, 1087)),
-    ],
-    ids=["4:0:0", "4:2:0", "4:2:2", "4:4:4"],
-)
-def test_cropping_counts_in_chroma_samples(chroma: Bits, size: tuple[int, int]) -> None:
-    source = ParameterSet(profile=244, chroma=chroma, crop=(1, 0, 1, 0)).parse()
-    assert (source.width, source.height) == size
-
-
-def test_an_interlaced_picture_counts_its_lines_in_both_fields() -> None:
-    source = ParameterSet(map_units=34, interlaced=True, crop=(0, 0, 0, 2)).parse()
-    assert (source.width, source.height) == (1920, 1080)
-
-
-@pytest.mark.parametrize(("format_", "lists"), [(1, 8), (3, 12)])
-def test_scaling_lists_are_skipped(format_: int, lists: int) -> None:
-    """One list is spelt out, one ends at a zero, the rest are not there."""
-    chroma = Bits().ue(format_)
-    if format_ == 3:
-        chroma.u(1, 0)
-    chroma.ue(0, 0).u(1, 0).u(1, 1)
-    chroma.u(1, 1).se(*([1] * 16)).u(1, 1).se(-8)
-    chroma.u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 1).se(*([0] * 64)).u(lists - 7, 0)
-    assert ParameterSet(profile=100, chroma=chroma).parse().width == 1920
-
-
-@pytest.mark.parametrize(
-    "order",
-    [Bits().ue(0, 4), Bits().ue(1).u(1, 0).se(-1, 1).ue(2).se(3, -3), Bits().ue(2)],
-    ids=["type 0", "type 1", "type 2"],
-)
-def test_every_kind_of_picture_order_is_skipped(order: Bits) -> None:
-    assert ParameterSet(order=order).parse().width == 1920
-
-
-@pytest.mark.parametrize(
-    ("ratio", "expected"),
-    [
-        (Bits().u(8, 1), Fraction(1)),
-        (Bits().u(8, 14), Fraction(4, 3)),
-        (Bits().u(8, 255).u(16, 64).u(16, 45), Fraction(64, 45)),
-        (Bits().u(8, 255).u(16, 0).u(16, 45), Fraction(1)),
-        (Bits().u(8, 99), Fraction(1)),
-    ],
-    ids=["square", "by index", "spelt out", "unspecified", "reserved"],
-)
-def test_the_shape_of_samples_is_read(ratio: Bits, expected: Fraction) -> None:
-    assert ParameterSet(usability=usability(ratio=ratio)).parse().sample_aspect_ratio == expected
-
-
-@pytest.mark.parametrize(
-    ("timing", "rate"),
-    [
-        ((1001, 60_000), Fraction(30000, 1001)),
-        ((1, 50), Fraction(25)),
-        ((0, 50), None),
-        ((1, 0), None),
-        (None, None),
-    ],
-)
-def test_the_frame_rate_is_half_the_rate_of_ticks(
-    timing: tuple[int, int] | None, rate: Fraction | None
-) -> None:
-    assert ParameterSet(usability=usability(timing=timing)).parse().declared_rate == rate
-
-
-@pytest.mark.parametrize("signal", [None, Bits().u(4, 5).u(1, 0), Bits().u(4, 5).u(1, 1).u(24, 0x010101)])
-def test_what_stands_before_the_timing_is_skipped(signal: Bits | None) -> None:
-    bits = usability(overscan=True, signal=signal, chroma=True, timing=(1, 60))
-    assert ParameterSet(usability=bits).parse().declared_rate == 30
+def test_the_picture_is_read_from_its_parameter_set() -> None:
+    source = parse_video(avc(sequence_set(1920, 1080, profile=100, interlaced=True)))
+    assert source == VideoSource(
+        width=1920, height=1080, profile=100, constraints=0xC0, level=31, progressive=False
+    )
+    assert source.rfc6381_codec == "avc1.64c01f"
 
 
 @pytest.mark.parametrize(
@@ -222,10 +57,10 @@ def test_an_unreadable_configuration_is_refused(data: bytes) -> None:
         parse_video(CodecConfiguration(codec=VideoCodec.H264, data=data))
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 68), (257, 144), (16_384, 16_384)])
+@pytest.mark.parametrize(("width", "height"), [(16, 1088), (4112, 2304), (16_000, 16_000)])
 def test_a_picture_too_small_or_too_large_is_refused_with_its_size(width: int, height: int) -> None:
-    with pytest.raises(UnusableSource, match=f"{16 * width}x{16 * height}"):
-        ParameterSet(width=width, map_units=height).parse()
+    with pytest.raises(UnusableSource, match=f"{width}x{height}"):
+        parse_video(avc(sequence_set(width, height)))
 
 
 @given(st.binary(max_size=80))

@@ -11,7 +11,8 @@ class TrackFormat:
 
     *retransmission_payload_type* is that of RFC 4588 for this payload type; *ssrc* and *retransmission_ssrc*
     are what the offer announces, which a sender may change. *nack*, *pli* and *remb* are the feedback that both
-    sides agreed upon (RFC 4585, 4.2; draft-alvestrand-rmcat-remb).
+    sides agreed upon (RFC 4585, 4.2; draft-alvestrand-rmcat-remb). *parameter_sets* are the H.264 NAL units
+    that an offer has in sprop-parameter-sets (RFC 6184, 8.1).
     """
 
     track: Track
@@ -26,3 +27,4 @@ class TrackFormat:
     pli: bool = False
     remb: bool = False
     mid: str = ""
+    parameter_sets: tuple[bytes, ...] = ()

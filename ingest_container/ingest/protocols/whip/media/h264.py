@@ -1,17 +1,20 @@
 """H.264 pictures out of their packets (RFC 6184): the single NAL units, STAP-A and FU-A of modes 0 and 1."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
+from ingest.feed.bits import InvalidBits
+from ingest.feed.sequence_parameter_set import (
+    MAX_PARAMETER_SET_BYTES,
+    SequenceParameterSet,
+    nal_unit_payload,
+    parse_sequence_parameter_set,
+)
 from ingest.protocols.whip.media.assembly import PacketGroup
 from ingest.protocols.whip.media.picture import Keyframe, LostBeginning, Picture
 from ingest.protocols.whip.media.rtp import InvalidRtp
-from ingest.protocols.whip.media.sequence_parameter_set import (
-    BitReader,
-    SequenceParameterSet,
-    parse_sequence_parameter_set,
-)
 
 # ITU-T H.264, table 7-1.
 _SLICE, _IDR_SLICE, _LAST_SLICE = 1, 5, 5
@@ -26,14 +29,15 @@ _FU_START, _FU_END = 0x80, 0x40
 _TYPE: Final = 0x1F
 # ITU-T H.264, B.1: it cannot be within a NAL unit (7.4.1), so some senders' payloads are a byte stream.
 _START_CODE: Final = b"\x00\x00\x01"
-# Real parameter sets have tens of bytes; with every scaling list some hundreds.
-MAX_PARAMETER_SET_BYTES: Final = 4096
 # Encoders use one or a few; 256 are allowed (7.4.2.2).
 MAX_PICTURE_PARAMETER_SETS: Final = 32
 # Of one picture: level 6.2 allows 600 slices (A.3.1), and there are parameter sets and SEI beside them.
 MAX_NAL_UNITS: Final = 1024
 # 7.3.3: the numbers that a slice header begins with are in its first bytes.
 _SLICE_HEADER_BYTES: Final = 16
+# 7.4.3, table 7-6: once for a slice, once for all of its picture's.
+_B_SLICE_TYPES: Final = frozenset({1, 6})
+_LENGTH_BYTES: Final = 4
 # And so the first of them, first_mb_in_slice: 0 is a single bit that is set. Only a picture's first slice has
 # it.
 _FIRST_MACROBLOCK: Final = b"\x80"
@@ -49,13 +53,18 @@ class H264Depacketizer:
     promise that what follows them leaves alone what was before, and senders answer a PLI with IDR.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parameter_sets: Iterable[bytes] = ()) -> None:
+        """Begin with *parameter_sets*, NAL units from an offer, until those of the stream replace them."""
         self._sequence_sets: dict[int, SequenceParameterSet] = {}
         self._picture_sets: dict[int, tuple[int, bytes]] = {}  # by id: the id of its sequence set, and the unit
         self._waiting: list[bytes] = []  # sets that came at a time of their own, for the next picture
         self._fresh: set[int] = set()  # the types of sets that came since the last keyframe or loss
         self._has_lost = False  # since the last keyframe
         self._repeats_sets = False  # with every keyframe, as far as is known
+        # One that cannot be read may be replaced in time, as any may.
+        with suppress(InvalidRtp, InvalidBits):
+            self._remember(parameter_sets)
+        self._fresh.clear()
 
     def lose(self) -> None:
         """Take note that packets were lost, which may have held parameter sets."""
@@ -70,6 +79,12 @@ class H264Depacketizer:
             InvalidRtp: the payloads are not of RFC 6184, or of a picture that nothing describes.
             LostBeginning: packets were lost before *group*, and it may lack its beginning.
         """
+        try:
+            return self._read(group)
+        except InvalidBits as invalid:
+            raise InvalidRtp(str(invalid)) from None
+
+    def _read(self, group: PacketGroup) -> Picture | None:
         if group.follows_hole:
             self.lose()
         units = list(islice(_nal_units(group.payloads), MAX_NAL_UNITS + 1))
@@ -122,7 +137,7 @@ class H264Depacketizer:
                 self._remember_picture_set(unit)
 
     def _remember_picture_set(self, unit: bytes) -> None:
-        bits = BitReader(unit[1 : 1 + _SLICE_HEADER_BYTES])
+        bits = nal_unit_payload(unit[: 1 + _SLICE_HEADER_BYTES])
         set_id, sequence_set_id = bits.unsigned(), bits.unsigned()  # 7.3.2.2
         self._picture_sets.pop(set_id, None)
         self._picture_sets[set_id] = sequence_set_id, unit
@@ -131,7 +146,7 @@ class H264Depacketizer:
 
     def _sets_of(self, slice_unit: bytes) -> tuple[SequenceParameterSet, list[bytes]]:
         """Return what describes *slice_unit*'s picture: its sequence set and all picture sets that use it."""
-        bits = BitReader(slice_unit[1 : 1 + _SLICE_HEADER_BYTES])
+        bits = nal_unit_payload(slice_unit[: 1 + _SLICE_HEADER_BYTES])
         bits.unsigned()  # first_mb_in_slice
         bits.unsigned()  # slice_type
         sequence_set_id, _ = self._picture_sets.get(bits.unsigned(), (None, b""))
@@ -139,6 +154,31 @@ class H264Depacketizer:
         if sequence_set is None:
             raise InvalidRtp("an H.264 keyframe came without its parameter sets")
         return sequence_set, [unit for used, unit in self._picture_sets.values() if used == sequence_set_id]
+
+
+def has_b_slices(data: bytes) -> bool:
+    """Whether the picture in *data*, length-prefixed NAL units, is coded from pictures before and after it.
+
+    Its first slice says so (7.4.3, table 7-6). Where there is none, or none that can be read, it is not.
+    """
+    for unit in _prefixed_units(data):
+        if _SLICE <= unit[0] & _TYPE <= _LAST_SLICE:
+            bits = nal_unit_payload(unit)
+            try:
+                bits.unsigned()  # first_mb_in_slice
+                return bits.unsigned() in _B_SLICE_TYPES
+            except InvalidBits:
+                return False
+    return False
+
+
+def _prefixed_units(data: bytes) -> Iterator[bytes]:
+    """Yield the beginning of each NAL unit in *data*."""
+    position = 0
+    while position < len(data):
+        start = position + _LENGTH_BYTES
+        yield data[start : start + 1 + _SLICE_HEADER_BYTES]
+        position = start + int.from_bytes(data[position:start])
 
 
 def _nal_units(payloads: Iterable[bytes]) -> Iterator[bytes]:
@@ -202,7 +242,7 @@ def _aggregated(payload: bytes) -> Iterator[bytes]:
 
 
 def _length_prefixed(units: Iterable[bytes]) -> bytes:
-    return b"".join([part for unit in units for part in (len(unit).to_bytes(4), unit)])
+    return b"".join([part for unit in units for part in (len(unit).to_bytes(_LENGTH_BYTES), unit)])
 
 
 def _configuration(sequence_set: SequenceParameterSet, picture_sets: list[bytes]) -> bytes:

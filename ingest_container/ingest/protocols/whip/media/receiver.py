@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import BitsPerSecond
 from ingest.feed.frames import FeedItem, VideoCodec
 from ingest.protocols.whip.media.audio import AudioFrames
 from ingest.protocols.whip.media.clock import ClockMapper
+from ingest.protocols.whip.media.faults import ReceptionMonitor
 from ingest.protocols.whip.media.formats import TrackFormat
 from ingest.protocols.whip.media.rtcp import (
     MAX_NACKED,
@@ -64,6 +66,7 @@ class MediaReceiver:
             if track.format.retransmission_payload_type is not None:
                 self._by_payload_type[track.format.retransmission_payload_type] = track
         self._report_at: float | None = None
+        self._monitor = ReceptionMonitor()
         self.malformed = 0
         """Datagrams that are neither RTP of these tracks nor RTCP."""
 
@@ -71,6 +74,10 @@ class MediaReceiver:
     def statistics(self) -> tuple[TrackStatistics, ...]:
         """What came so far, by track."""
         return tuple(track.statistics() for track in self._tracks)
+
+    def faults(self) -> tuple[InputFault, ...]:
+        """What is wrong with what the publisher sends now, as far as its packets show it."""
+        return self._monitor.faults()
 
     @property
     def has_ended(self) -> bool:
@@ -116,9 +123,14 @@ class MediaReceiver:
         if self._report_at is not None and now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
             rtcp.append(self._report(now))
+            self._monitor.observe(self.statistics, now=now)
         # RFC 3550, 6.1: feedback stands behind a report, if only an empty one.
         rtcp += [receiver_report(self._ssrc, []) + feedback for feedback in self._feedback(now)]
         return Poll(items=items, rtcp=rtcp)
+
+    def flush(self) -> list[FeedItem]:
+        """Wait for nothing, and return all items that are held, as at the end."""
+        return [item for track in self._tracks for item in track.flush()]
 
     def _report(self, now: float) -> bytes:
         blocks = [block for track in self._tracks if (block := track.report(now)) is not None]
@@ -142,5 +154,7 @@ class MediaReceiver:
 
 def _frames(track: TrackFormat, clock: ClockMapper, keyframe_interval: timedelta) -> VideoFrames | AudioFrames:
     if isinstance(track.codec, VideoCodec):
-        return VideoFrames(track.codec, clock, keyframe_interval=keyframe_interval)
+        return VideoFrames(
+            track.codec, clock, keyframe_interval=keyframe_interval, parameter_sets=track.parameter_sets
+        )
     return AudioFrames(track.channels, clock)

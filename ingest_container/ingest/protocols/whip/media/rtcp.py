@@ -1,7 +1,8 @@
 """RTCP: what a publisher's reports say, and the feedback that it is sent (RFC 3550, section 6; RFC 4585).
 
-A datagram is one or more packets (RFC 3550, 6.1). Feedback is written as a single packet: where reduced size
-was negotiated (RFC 5506) it goes out like that, and otherwise behind a receiver report, in the same datagram.
+A datagram is one or more packets (RFC 3550, 6.1). Each function that writes returns one packet, and datagrams
+are made by joining them, a receiver report first, as every publisher understands it. What publishers send may
+begin with anything: reduced size (RFC 5506) is read whether it was negotiated or not.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

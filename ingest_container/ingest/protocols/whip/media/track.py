@@ -35,7 +35,7 @@ class TrackStatistics:
     *lost* packets did not come in time, *recovered* ones came after they were asked for; *nacks* counts packets
     asked for, each time. *late* ones had come before, or been given up. *malformed* ones, and frames, could not
     be read or believed. *round_trip* is from a request to its answer, *keyframe_interval* between the last two.
-    *backward_timestamps* are frames to be shown before one that came before them: B-frames.
+    *b_frames* are pictures that are coded from later ones, or to be shown before one that came before them.
     """
 
     track: Track
@@ -51,7 +51,7 @@ class TrackStatistics:
     round_trip: timedelta | None
     frames: int
     frames_dropped: int
-    backward_timestamps: int
+    b_frames: int
     keyframe_interval: timedelta | None
     ssrc_changes: int
 
@@ -136,6 +136,11 @@ class TrackReceiver:
         items = self._take(self._source.buffer.give_up(now)) if self._source else []
         return items + self.frames.placer.release(now)
 
+    def flush(self) -> list[FeedItem]:
+        """Wait for nothing, and return all that is held."""
+        held = self._take(self._source.buffer.flush()) if self._source else []
+        return held + self.frames.placer.flush()
+
     def requests(self, now: float) -> list[int]:
         """Return the packets of `ssrc` to ask for now."""
         numbers = self._source.buffer.requests(now) if self._source else []
@@ -165,7 +170,7 @@ class TrackReceiver:
             round_trip=None if round_trip is None else timedelta(seconds=round_trip),
             frames=frames.placer.frames,
             frames_dropped=frames.dropped,
-            backward_timestamps=frames.placer.backward_timestamps,
+            b_frames=frames.b_frames if isinstance(frames, VideoFrames) else 0,
             keyframe_interval=frames.keyframe_interval if isinstance(frames, VideoFrames) else None,
             ssrc_changes=self._changes,
         )
@@ -206,8 +211,8 @@ class TrackReceiver:
     def _end_source(self) -> list[FeedItem]:
         if self._source is None:
             return []
+        items = self.flush()
         buffer = self._source.buffer
-        items = self._take(buffer.flush()) + self.frames.placer.flush()
         self._lost += buffer.lost
         self._recovered += buffer.recovered
         self._late += buffer.late

@@ -1,25 +1,22 @@
 """A video track's packets, in order, as the pictures of a feed."""
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from ingest.feed.frames import CodecConfiguration, FeedItem, Track, VideoCodec
+from ingest.feed.picture_size import PictureSize
 from ingest.protocols.whip.media.assembly import PacketGroup, PacketGrouper
 from ingest.protocols.whip.media.clock import ClockMapper
 from ingest.protocols.whip.media.groups import GroupGate, KeyframeRequests
-from ingest.protocols.whip.media.h264 import H264Depacketizer
-from ingest.protocols.whip.media.picture import Keyframe, LostBeginning, Picture, PictureSize
+from ingest.protocols.whip.media.h264 import H264Depacketizer, has_b_slices
+from ingest.protocols.whip.media.picture import Keyframe, LostBeginning, Picture
 from ingest.protocols.whip.media.reordering import Numbered
 from ingest.protocols.whip.media.rtp import InvalidRtp
 from ingest.protocols.whip.media.timing import FramePlacer, TrackFrame
 from ingest.protocols.whip.media.vp8 import Vp8Depacketizer
 
-_Depacketizer = H264Depacketizer | Vp8Depacketizer
-_DEPACKETIZERS: Final[dict[VideoCodec, type[_Depacketizer]]] = {
-    VideoCodec.H264: H264Depacketizer,
-    VideoCodec.VP8: Vp8Depacketizer,
-}
 # Who sends no pictures, five a second at least, has no keyframe either.
 _SILENCE: Final = 0.5
 
@@ -27,10 +24,20 @@ _SILENCE: Final = 0.5
 class VideoFrames:
     """Makes feed items of *codec*'s packets, and knows when to ask for a keyframe."""
 
-    def __init__(self, codec: VideoCodec, clock: ClockMapper, *, keyframe_interval: timedelta) -> None:
+    def __init__(
+        self,
+        codec: VideoCodec,
+        clock: ClockMapper,
+        *,
+        keyframe_interval: timedelta,
+        parameter_sets: Sequence[bytes] = (),
+    ) -> None:
+        """Begin with *parameter_sets* of H.264, until others come."""
         self.placer = FramePlacer(Track.VIDEO, clock)
         self.dropped = 0
         self.malformed = 0
+        self.b_frames = 0
+        self._parameter_sets = tuple(parameter_sets)
         self._codec = codec
         self._requests = KeyframeRequests(keyframe_interval.total_seconds())
         self._shape: PictureSize | None = None
@@ -46,9 +53,14 @@ class VideoFrames:
     def restart(self) -> None:
         """Begin with another source, of which a keyframe has to come first."""
         self.placer.restart()
-        self._depacketizer = _DEPACKETIZERS[self._codec]()
+        self._depacketizer = self._fresh_depacketizer()
         self._grouper = PacketGrouper()
         self._gate = GroupGate()
+
+    def _fresh_depacketizer(self) -> H264Depacketizer | Vp8Depacketizer:
+        if self._codec is VideoCodec.VP8:
+            return Vp8Depacketizer()
+        return H264Depacketizer(self._parameter_sets)
 
     def take(self, numbered: Numbered) -> list[FeedItem]:
         """Take the next packet, and return what it makes complete."""
@@ -78,9 +90,13 @@ class VideoFrames:
         if keyframe is not None:
             self._requests.observe_keyframe(group.arrived)
             configuration = self._configuration(keyframe)
-        return self.placer.place(
+        gone_back = self.placer.backward_timestamps
+        items = self.placer.place(
             TrackFrame(group.timestamp, group.arrived, keyframe is not None, picture.data, configuration)
         )
+        is_b_frame = self._codec is VideoCodec.H264 and has_b_slices(picture.data)
+        self.b_frames += is_b_frame or self.placer.backward_timestamps > gone_back
+        return items
 
     def _read(self, group: PacketGroup) -> Picture | None:
         """Return the picture of *group*, or None of one that holds none, or not the whole of it."""

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from ingest.feed.picture_size import PictureSize
 from ingest.protocols.whip.media.assembly import PacketGroup
-from ingest.protocols.whip.media.picture import Keyframe, LostBeginning, Picture, PictureSize
+from ingest.protocols.whip.media.picture import Keyframe, LostBeginning, Picture
 from ingest.protocols.whip.media.rtp import InvalidRtp
 
 # RFC 7741, 4.2: the payload descriptor.

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketcast.stream.identifiers import BitsPerSecond
+from bucketcast.stream.encoder_report import InputFault
+from bucketcast.stream.identifiers import BitsPerSecond, parse_stream_id
 from ingest.feed.source_metadata import SourceMetadata
-from ingest.protocols.publishing import PublishRefused, RefusalReason, StreamKey
+from ingest.protocols.publishing import CloseReason, PublishRefused, RefusalReason, StreamKey
 from ingest.protocols.whip.endpoint import (
     MAX_BODY_BYTES,
     Effect,
@@ -19,6 +20,7 @@ from ingest.protocols.whip.endpoint import (
     HttpRequest,
     HttpResponse,
     IceServer,
+    Opened,
     OpenSession,
     SessionFacts,
     created,
@@ -27,6 +29,7 @@ from ingest.protocols.whip.endpoint import (
     refused_publisher,
     too_many_offers,
 )
+from ingest.protocols.whip.session_status import SessionState, SessionStatus
 from tools.whip_offers import FRAGMENT, PASSWORD, REAL, chromium, obs_30, simple
 
 KEY = "demo_0123456789abcdef"
@@ -34,6 +37,8 @@ STUN = IceServer(url="stun:stun.example.com:3478")
 TURN = IceServer(url="turn:turn.example.com?transport=udp", username='us"er', credential="pass\\word")
 SETTINGS = EndpointSettings(ice_servers=(STUN, TURN))
 SESSION = SessionFacts(stream_key=StreamKey(KEY), fragment=FRAGMENT)
+LIVE = SessionStatus(stream=parse_stream_id("demo"), state=SessionState.LIVE, faults=(InputFault.NO_AUDIO,))
+ENDED = replace(LIVE, state=SessionState.ENDED, faults=(), reason=CloseReason.ENDED, detail="It was ended.")
 OFFER = HttpRequest(
     method="POST",
     path="/whip",
@@ -49,12 +54,18 @@ PATCH = HttpRequest(
 )
 
 
-def find(session_id: str) -> SessionFacts | None:
-    return SESSION if session_id == "abc_-9" else None
+class Sessions:
+    """One that is open, and one that has ended."""
+
+    def facts(self, session_id: str) -> SessionFacts | None:
+        return SESSION if session_id == "abc_-9" else None
+
+    def status(self, session_id: str) -> SessionStatus | None:
+        return {"abc_-9": LIVE, "ended": ENDED}.get(session_id)
 
 
 def decided(request: HttpRequest, settings: EndpointSettings = SETTINGS) -> HttpResponse | Effect:
-    return decide(request, settings, find)
+    return decide(request, settings, Sessions())
 
 
 def response(request: HttpRequest, settings: EndpointSettings = SETTINGS) -> HttpResponse:
@@ -93,7 +104,7 @@ def test_every_publisher_s_offer_opens_a_session(text: str) -> None:
 
 def test_an_opened_session_is_created_with_all_that_a_publisher_needs() -> None:
     """RFC 9725, 4.2 and 4.6."""
-    answer = created("abc", "v=0\r\n", SETTINGS)
+    answer = created(Opened(session_id="abc", answer="v=0\r\n"), SETTINGS)
     assert answer.status == 201
     assert answer.body == b"v=0\r\n"
     assert header(answer, "content-type") == "application/sdp"
@@ -108,7 +119,10 @@ def test_an_opened_session_is_created_with_all_that_a_publisher_needs() -> None:
 
 def test_a_session_s_address_may_name_the_server_that_holds_it() -> None:
     settings = EndpointSettings(session_origin="https://gateway-1.example.com")
-    assert header(created("abc", "", settings), "location") == "https://gateway-1.example.com/whip/abc"
+    assert (
+        header(created(Opened(session_id="abc", answer=""), settings), "location")
+        == "https://gateway-1.example.com/whip/abc"
+    )
 
 
 def test_the_declared_source_goes_with_the_offer() -> None:
@@ -233,6 +247,8 @@ def test_a_session_that_is_not_there_is_not_found(method: str) -> None:
         ("/whip", "PUT", "GET, HEAD, OPTIONS, POST"),
         ("/whip/abc_-9", "POST", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("/whip/abc_-9", "PUT", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+        ("/whip/abc_-9/status", "DELETE", "GET, HEAD, OPTIONS"),
+        ("/whip/ended/status", "PATCH", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_a_method_that_is_not_for_an_address_is_told_which_are(path: str, method: str, allowed: str) -> None:
@@ -262,6 +278,43 @@ def test_a_session_s_address_is_enough_but_a_key_has_to_fit() -> None:
     assert response(with_headers(ending, authorization="Bearer other")).status == 403
     assert response(with_headers(ending, authorization="Basic x")).status == 403
     assert response(with_headers(PATCH, authorization="Bearer other")).status == 403
+
+
+def test_a_session_tells_how_it_stands() -> None:
+    answer = response(HttpRequest(method="GET", path="/whip/abc_-9/status"))
+    assert (answer.status, header(answer, "content-type")) == (200, "application/json")
+    assert json.loads(answer.body) == {"state": "live", "faults": ["no-audio"], "reason": None, "detail": ""}
+
+
+def test_a_session_that_ended_tells_why() -> None:
+    for key in (None, f"Bearer {KEY}"):
+        request = with_headers(HttpRequest(method="GET", path="/whip/ended/status"), authorization=key)
+        assert json.loads(response(request).body) == {
+            "state": "ended",
+            "faults": [],
+            "reason": "ended",
+            "detail": "It was ended.",
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "authorization", "status"),
+    [
+        ("/whip/abc_-9/status", None, 200),
+        ("/whip/abc_-9/status/", f"Bearer {KEY}", 200),
+        ("/whip/abc_-9/status", "Bearer other", 403),
+        ("/whip/abc_-9/status", "Basic x", 403),
+        ("/whip/gone/status", f"Bearer {KEY}", 404),
+        ("/whip/status/status", None, 404),
+        ("/whip//status", None, 404),
+        ("/whip/abc_-9/status/status", None, 404),
+    ],
+)
+def test_a_status_is_for_who_knows_the_session_s_address_and_no_other_key(
+    path: str, authorization: str | None, status: int
+) -> None:
+    request = with_headers(HttpRequest(method="GET", path=path), authorization=authorization)
+    assert response(request).status == status
 
 
 def test_candidates_are_taken() -> None:
@@ -317,7 +370,9 @@ def test_options_tells_what_is_taken() -> None:
     session = response(HttpRequest(method="OPTIONS", path="/whip/gone"))
     assert (endpoint.status, header(endpoint, "accept-post")) == (200, "application/sdp")
     assert (session.status, header(session, "accept-patch")) == (200, "application/trickle-ice-sdpfrag")
-    for answer in (endpoint, session):
+    status = response(HttpRequest(method="OPTIONS", path="/whip/gone/status"))
+    assert status.status == 200
+    for answer in (endpoint, session, status):
         assert header(answer, "access-control-allow-headers") == "Authorization, Content-Type, If-Match"
         assert header(answer, "access-control-allow-methods") == "DELETE, GET, OPTIONS, PATCH, POST"
 
@@ -332,10 +387,12 @@ def test_options_tells_ice_servers_but_neither_in_a_preflight_nor_a_credential()
 @pytest.mark.parametrize(
     "answer",
     [
-        created("abc", "", SETTINGS),
+        created(Opened(session_id="abc", answer=""), SETTINGS),
         ended(found=True),
         too_many_offers(1),
         response(HttpRequest(method="GET", path="/elsewhere")),
+        response(HttpRequest(method="GET", path="/whip/abc_-9/status")),
+        response(HttpRequest(method="GET", path="/whip/gone/status")),
         response(PATCH),
     ],
 )
@@ -357,7 +414,15 @@ def test_what_is_no_ice_server_cannot_be_configured(url: str, username: str) -> 
 
 
 def test_no_secret_is_shown() -> None:
-    shown = repr((OFFER, effect(OFFER), SESSION, SETTINGS, created("abc", PASSWORD, SETTINGS).body and ""))
+    shown = repr(
+        (
+            OFFER,
+            effect(OFFER),
+            SESSION,
+            SETTINGS,
+            created(Opened(session_id="abc", answer=PASSWORD), SETTINGS).body and "",
+        )
+    )
     assert KEY not in shown
     assert PASSWORD not in shown
     assert "word" not in shown.replace("password", "")
@@ -365,7 +430,7 @@ def test_no_secret_is_shown() -> None:
 
 @given(
     method=st.sampled_from(["GET", "POST", "PATCH", "DELETE", "OPTIONS", "X"]),
-    path=st.sampled_from(["/whip", "/whip/abc_-9", "/whip/gone", "/"]) | st.text(),
+    path=st.sampled_from(["/whip", "/whip/abc_-9", "/whip/abc_-9/status", "/whip/gone", "/"]) | st.text(),
     body=st.binary() | st.sampled_from([OFFER.body, PATCH.body, simple().encode()]),
     headers=st.dictionaries(
         st.sampled_from(["authorization", "content-type", "if-match", "content-encoding"]),

@@ -13,15 +13,21 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from bucketcast.stream.identifiers import BitsPerSecond
-from ingest.feed.source_metadata import SourceMetadata
-from ingest.protocols.publishing import PublishRefused, RefusalReason, StreamKey
+from bucketcast.stream.identifiers import parse_stream_id
+from ingest.protocols.publishing import PublishRefused, RefusalReason
 from ingest.protocols.whip import http
-from ingest.protocols.whip.endpoint import MAX_BODY_BYTES, EndpointSettings, IceServer, SessionFacts
+from ingest.protocols.whip.endpoint import (
+    MAX_BODY_BYTES,
+    EndpointSettings,
+    IceServer,
+    Opened,
+    OpenSession,
+    SessionFacts,
+)
 from ingest.protocols.whip.http import whip_routes
-from ingest.protocols.whip.negotiation import LocalTransport, Negotiated, answer
+from ingest.protocols.whip.negotiation import LocalTransport, answer
 from ingest.protocols.whip.offer_rate import OFFERS_AT_ONCE
-from ingest.protocols.whip.sdp import Offer
+from ingest.protocols.whip.session_status import SessionState, SessionStatus
 from tools.whip_offers import FINGERPRINT, FRAGMENT, chromium
 
 KEY = "demo_0123456789abcdef"
@@ -32,10 +38,7 @@ LOCAL = LocalTransport(
 )
 
 
-@dataclass(frozen=True)
-class Opened:
-    session_id: str
-    answer: str
+LIVE = SessionStatus(stream=parse_stream_id("demo"), state=SessionState.LIVE, faults=())
 
 
 @dataclass
@@ -46,26 +49,22 @@ class Sessions:
     peers: list[str] = field(default_factory=list)
     open_sessions: dict[str, SessionFacts] = field(default_factory=dict)
 
-    async def open(
-        self,
-        offer: Offer,
-        negotiated: Negotiated,
-        *,
-        stream_key: StreamKey,
-        peer_address: str,
-        metadata: SourceMetadata,
-        max_bitrate: BitsPerSecond,
-    ) -> Opened:
+    async def open(self, wanted: OpenSession, *, peer_address: str) -> Opened:
         await asyncio.sleep(0)
         if self.failure is not None:
             raise self.failure
         self.peers.append(peer_address)
         session_id = f"session-{len(self.peers)}"
-        self.open_sessions[session_id] = SessionFacts(stream_key=stream_key, fragment=negotiated.fragment)
-        return Opened(session_id, answer(offer, negotiated, LOCAL))
+        self.open_sessions[session_id] = SessionFacts(
+            stream_key=wanted.stream_key, fragment=wanted.negotiated.fragment
+        )
+        return Opened(session_id=session_id, answer=answer(wanted.offer, wanted.negotiated, LOCAL))
 
     def facts(self, session_id: str) -> SessionFacts | None:
         return self.open_sessions.get(session_id)
+
+    def status(self, session_id: str) -> SessionStatus | None:
+        return LIVE if session_id in self.open_sessions else None
 
     def end(self, session_id: str) -> bool:
         return self.open_sessions.pop(session_id, None) is not None
@@ -154,6 +153,7 @@ async def test_a_session_is_opened_and_trickled_to_and_ended() -> None:
     trickle = {"content-type": "application/trickle-ice-sdpfrag", "if-match": etag}
     fragment = f"a=ice-ufrag:{FRAGMENT}\r\na=end-of-candidates\r\n".encode()
     assert (await client.call("PATCH", location, trickle, (fragment,))).status == 204
+    assert (await client.call("GET", f"{location}/status")).header("content-type") == "application/json"
     assert (await client.call("DELETE", location)).status == 200
     assert (await client.call("DELETE", location)).status == 404
     assert sessions.open_sessions == {}
@@ -241,7 +241,7 @@ async def test_a_time_out_behind_it_is_no_time_out_of_the_request() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PROPFIND"])
-@pytest.mark.parametrize("path", ["/whip", "/whip/", "/whip/gone"])
+@pytest.mark.parametrize("path", ["/whip", "/whip/", "/whip/gone", "/whip/gone/status"])
 async def test_every_method_on_every_address_is_answered_by_the_endpoint(method: str, path: str) -> None:
     assert (await Client(Sessions()).call(method, path)).header("cache-control") == "no-store"
 

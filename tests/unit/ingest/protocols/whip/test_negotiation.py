@@ -1,5 +1,7 @@
 """What is taken of an offer, what it is answered with, and how it is refused."""
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,13 @@ from hypothesis import strategies as st
 from bucketcast.stream.identifiers import BitsPerSecond
 from ingest.feed.frames import AudioCodec, Track, VideoCodec
 from ingest.protocols.whip.media.formats import TrackFormat
-from ingest.protocols.whip.negotiation import LocalTransport, Negotiated, answer, negotiate
+from ingest.protocols.whip.negotiation import (
+    MAX_OFFERED_PARAMETER_SETS,
+    LocalTransport,
+    Negotiated,
+    answer,
+    negotiate,
+)
 from ingest.protocols.whip.sdp import (
     Direction,
     MediaSection,
@@ -190,6 +198,34 @@ def test_opus_is_asked_for_in_stereo_at_the_configured_bitrate() -> None:
     assert wanted in answered(chromium())
 
 
+def with_parameter_sets(value: str) -> tuple[bytes, ...]:
+    parameters = f"a=fmtp:96 packetization-mode=1;profile-level-id=42e01f;sprop-parameter-sets={value}"
+    return video("a=rtpmap:96 H264/90000", parameters).parameter_sets
+
+
+def test_parameter_sets_in_an_offer_are_taken() -> None:
+    sets = negotiated(gstreamer()).video.track.parameter_sets
+    assert [unit[0] & 0x1F for unit in sets] == [7, 8]
+    assert with_parameter_sets(",".join(b64encode(unit).decode() for unit in sets)) == sets
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        ",",
+        "Z2QAH6zZQFAFuwEQAAA=,",  # a set is missing
+        "Z2QAH6zZQFAFuwEQAAA=,aOvjyyL",  # no base64
+        "Z2QAH6zZQFAFuwEQAAA=,aOv jyyLA",
+        "Z2QAH6zZQFAFuwEQAAA=,\u00e9",
+        "Z2QAH6zZQFAFuwEQAAA=,ZYiEAA==",  # a slice
+        ",".join(["aOvjyyLA"] * (MAX_OFFERED_PARAMETER_SETS + 1)),
+    ],
+)
+def test_parameter_sets_that_are_none_are_left_for_the_stream_to_send(value: str) -> None:
+    assert with_parameter_sets(value) == ()
+
+
 def test_simulcast_is_answered_with_one_layer() -> None:
     for text in (obs_32_simulcast(), chromium(simulcast=True)):
         assert not [line for line in answered(text) if line.startswith(("a=simulcast", "a=rid"))]
@@ -322,7 +358,7 @@ def test_without_a_setup_the_publisher_is_active() -> None:
         (simple().replace(f"a=ice-ufrag:{FRAGMENT}\r\n", ""), "a=ice-ufrag"),
         (simple().replace(f"a=fingerprint:{FINGERPRINT}\r\n", ""), "SHA-256"),
         (simple().replace("a=fingerprint:sha-256", "a=fingerprint:sha-1"), "SHA-256"),
-        (simple().replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "cannot be taken"),
+        (simple().replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "RTP/AVP, without DTLS"),
         (simple(audio=("a=rtpmap:96 opus/48000/2",)).replace("SAVPF 111", "SAVPF 96"), "same RTP payload type"),
         (simple(video=h264(72, "1", "42e01f")).replace("SAVPF 96", "SAVPF 72"), "H.264 of profile 42e01f"),
         (simple(video=h264(96, "2", "42e01f")), "H.264 of profile 42e01f"),

@@ -14,12 +14,13 @@ from bucketcast.stream.identifiers import BitsPerSecond
 from ingest.feed import AudioCodec, EncodedFrame, FeedItem, Track, VideoCodec
 from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.publishing import CloseReason, PublishRefused, PublishRequest, RefusalReason, StreamKey
+from ingest.protocols.whip.endpoint import OpenSession
 from ingest.protocols.whip.limits import WhipLimits
 from ingest.protocols.whip.media import MediaReceiver, Poll
 from ingest.protocols.whip.negotiation import negotiate
 from ingest.protocols.whip.sdp import parse_offer
 from ingest.protocols.whip.server import WhipServer
-from ingest.protocols.whip.session import SessionState
+from ingest.protocols.whip.session_status import SessionState
 from tools import whip_offers
 from tools.recording_sessions import KEY, RecordingHandler, RecordingSession
 from tools.rtp_streams import RtpSource, h264_frames, h264_packets, opus_packet
@@ -69,12 +70,14 @@ async def offered(
     text = re.sub(r"a=fingerprint:.*?\r", ours, whip_offers.simple(setup=setup))
     offer = parse_offer(text)
     opened = await server.open(
-        offer,
-        negotiate(offer, audio_bitrate=AUDIO_BITRATE),
-        stream_key=StreamKey(key),
+        OpenSession(
+            offer=offer,
+            negotiated=negotiate(offer, audio_bitrate=AUDIO_BITRATE),
+            stream_key=StreamKey(key),
+            metadata=DECLARED,
+            max_bitrate=MAX_BITRATE,
+        ),
         peer_address=LOOPBACK,
-        metadata=DECLARED,
-        max_bitrate=MAX_BITRATE,
     )
     return Answered(opened.session_id, opened.answer)
 
@@ -398,6 +401,16 @@ async def test_another_address_than_the_bound_one_may_be_announced() -> None:
     assert f"203.0.113.7 {server.udp_port} typ host" in answered.sdp
     assert LOOPBACK not in "".join(line for line in answered.sdp.splitlines() if "candidate" in line)
     assert "a=ice-lite" in answered.sdp.splitlines()
+    await server.close()
+
+
+async def test_an_address_that_cannot_be_bound_is_not_announced() -> None:
+    server = WhipServer(RecordingHandler())
+    await server.start(("192.0.2.1", LOOPBACK), 0)
+    answered = await offered(server, WebRtcPublisher())
+    candidates = [line for line in answered.sdp.splitlines() if line.startswith("a=candidate")]
+    assert len(candidates) == 1
+    assert LOOPBACK in candidates[0]
     await server.close()
 
 

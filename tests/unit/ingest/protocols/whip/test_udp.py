@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ingest.protocols.whip.ice_lite import Credentials
-from ingest.protocols.whip.udp import MAX_PATHS, Peer, UdpEndpoint, _Socket
+from ingest.protocols.whip.udp import MAX_PATHS, Discarded, Peer, UdpEndpoint, _Socket
 from tools.webrtc_publisher import WebRtcPublisher, connectivity_check
 
 LOOPBACK = "127.0.0.1"
+# RFC 5737, 3: no machine has it.
+ELSEWHERE = "192.0.2.1"
 PASSWORD = "a password of 24 characters"
 
 
@@ -141,6 +143,38 @@ async def test_all_addresses_share_the_port() -> None:
     ):
         await four.check("ours", PASSWORD)
         await six.check("ours", PASSWORD)
+
+
+async def test_an_address_that_this_machine_does_not_have_is_left_out() -> None:
+    """A bug: one interface that was going away kept everybody out."""
+    listener = Listener()
+    async with endpoint(listener, hosts=(ELSEWHERE, LOOPBACK)) as server, publisher(server) as sender:
+        assert server.hosts == (LOOPBACK,)
+        await sender.check("ours", PASSWORD)
+
+
+@pytest.mark.parametrize("hosts", [(ELSEWHERE,), ()])
+async def test_without_any_address_nobody_could_publish_and_that_is_said(hosts: tuple[str, ...]) -> None:
+    with pytest.raises(OSError, match="address"):
+        await UdpEndpoint().start(hosts, 0)
+
+
+async def test_what_reaches_no_session_is_counted_by_what_is_wrong_with_it() -> None:
+    first, second = Listener("first"), Listener("second")
+    async with endpoint(first, second) as server, publisher(server) as one, publisher(server) as stranger:
+        await one.check("first", PASSWORD)
+        one.send_datagram(bytes(connectivity_check("second", PASSWORD)))
+        for datagram in (
+            bytes(7),
+            bytes(1501),
+            b"\x80 of media from nowhere",
+            b"\x00\x01\x00\x20 shorter than it says",
+            bytes(connectivity_check("nobody", PASSWORD)),
+            bytes(connectivity_check("first", "a wrong password of 24 chars")),
+        ):
+            stranger.send_datagram(datagram)
+        await stranger.check("second", PASSWORD)
+        assert server.discarded == dict.fromkeys(Discarded, 1) | {Discarded.SIZE: 2}
 
 
 async def test_a_port_that_is_taken_is_said_and_nothing_stays_bound() -> None:

@@ -5,14 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.feed.picture_size import PictureSize
+from ingest.feed.sequence_parameter_set import MAX_PARAMETER_SET_BYTES
 from ingest.protocols.whip.media.assembly import PacketGroup
 from ingest.protocols.whip.media.h264 import (
     MAX_NAL_UNITS,
-    MAX_PARAMETER_SET_BYTES,
     MAX_PICTURE_PARAMETER_SETS,
     H264Depacketizer,
+    has_b_slices,
 )
-from ingest.protocols.whip.media.picture import LostBeginning, Picture, PictureSize
+from ingest.protocols.whip.media.picture import LostBeginning, Picture
 from ingest.protocols.whip.media.rtp import InvalidRtp
 from tools.rtp_streams import (
     filling,
@@ -227,6 +229,36 @@ def test_a_payload_that_is_a_byte_stream_is_taken_apart() -> None:
 def test_what_is_no_picture_is_refused(payloads: list[bytes]) -> None:
     with pytest.raises(InvalidRtp):
         H264Depacketizer().read(_group(payloads))
+
+
+@pytest.mark.parametrize("kind", range(10))
+def test_b_slices_are_told_by_their_type(kind: int) -> None:
+    """ITU-T H.264, table 7-6."""
+    sei = b"\x06" + filling(40)
+    later = slice_unit(filling(20), kind=kind, first_macroblock=300)
+    assert has_b_slices(length_prefixed([SPS, PPS, sei, later])) == (kind in {1, 6})
+
+
+@pytest.mark.parametrize(
+    "data", [b"", length_prefixed([SPS]), length_prefixed([b"\x41"]), length_prefixed([b"\x41\0"])]
+)
+def test_what_cannot_be_read_has_no_b_slices(data: bytes) -> None:
+    assert not has_b_slices(data)
+
+
+def test_sets_of_an_offer_describe_pictures_until_others_come() -> None:
+    depacketizer = H264Depacketizer([SPS, PPS])
+    assert _data(_read(depacketizer, IDR)) == length_prefixed([SPS, PPS, IDR])
+    assert _data(_read(depacketizer, IDR, follows_hole=True)) == length_prefixed([SPS, PPS, IDR])
+    other = sequence_set(640, 360)
+    assert _data(_read(depacketizer, other, PPS, IDR)) == length_prefixed([other, PPS, IDR])
+    assert _data(_read(depacketizer, IDR)) == length_prefixed([other, PPS, IDR])
+
+
+@pytest.mark.parametrize("sets", [[SPS[:5], PPS], [b"\x67", PPS], [SPS, bytes(MAX_PARAMETER_SET_BYTES + 1)]])
+def test_sets_of_an_offer_that_cannot_be_read_describe_nothing(sets: list[bytes]) -> None:
+    with pytest.raises(InvalidRtp, match="without its parameter sets"):
+        _read(H264Depacketizer(sets), IDR)
 
 
 def test_what_is_remembered_is_bounded() -> None:

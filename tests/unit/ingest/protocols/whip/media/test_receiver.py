@@ -1,5 +1,6 @@
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from random import Random
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import BitsPerSecond
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 from ingest.protocols.whip.media import MediaReceiver, TrackFormat, TrackStatistics
@@ -641,6 +643,76 @@ def test_goodbye_of_every_track_that_sends_is_the_end_until_more_comes() -> None
     assert receiver.has_ended
     receiver.receive_rtp(source.packet(b"\x41\x9a", timestamp=0), arrived=0.2)
     assert not receiver.has_ended
+
+
+@given(st.data(), RANDOMS)
+def test_at_the_end_everything_that_waits_comes_out_as_if_it_had_waited_in_vain(
+    data: st.DataObject, random: Random
+) -> None:
+    """And time goes on from there: a bug polled for it with a time to come, which what came next was behind."""
+    frames = h264_frames(data.draw(st.integers(1, 12)), keyframe_every=3, bytes_per_frame=2000)
+    arrivals = lossy(sent(h264_packets(frames, RtpSource())), random, share=0.2)
+    waiting, flushed = _receiver(VIDEO), _receiver(VIDEO)
+    come: dict[MediaReceiver, list[FeedItem]] = {waiting: [], flushed: []}
+    for arrival in arrivals:
+        for receiver in come:
+            come[receiver] += receiver.receive_rtp(arrival.data, arrived=arrival.at)
+    come[waiting] += waiting.poll(now=arrivals[-1].at + 2).items
+    come[flushed] += flushed.flush()
+    assert come[flushed] == come[waiting]
+    assert flushed.flush() == flushed.poll(now=arrivals[-1].at).items == []
+
+
+def _faults(receiver: MediaReceiver, arrivals: Sequence[Arrival], **link: object) -> tuple[InputFault, ...]:
+    Link(receiver, arrivals, **link).play(after=0.5)  # type: ignore[arg-type] # of the link's own
+    return receiver.faults()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_loss_that_nothing_makes_good_is_told(share: float) -> None:
+    packets = h264_packets(h264_frames(150), RtpSource())
+    assert _faults(_receiver(), lossy(sent(packets), Random(1), share=share)) == (InputFault.PACKET_LOSS,)
+    assert _faults(_receiver(), sent(packets)) == ()
+
+
+@pytest.mark.parametrize(("share", "faults"), [(0.02, ()), (0.1, (InputFault.PACKET_LOSS,))])
+def test_of_loss_that_is_made_good_only_much_is_told(share: float, faults: tuple[InputFault, ...]) -> None:
+    packets = h264_packets(h264_frames(150), RtpSource())
+    assert _faults(_receiver(), lossy(sent(packets), Random(1), share=share), sent=packets) == faults
+
+
+@pytest.mark.parametrize("by", ["timestamps", "slices"])
+def test_b_frames_are_told_by_their_timestamps_and_by_their_slices(by: str) -> None:
+    """Some senders' timestamps are those of decoding: only the slices show it."""
+    frames = h264_frames(31)
+    if by == "timestamps":
+        shown = [0, *(number + step for number in range(1, 31, 3) for step in (2, 0, 1))]
+        frames = [replace(frame, timestamp=3000 * at) for frame, at in zip(frames, shown, strict=True)]
+    else:
+        later = slice_unit(filling(100), kind=6)
+        frames = [frame if frame.keyframe else replace(frame, units=(later,)) for frame in frames]
+    receiver = _receiver(VIDEO)
+    assert _faults(receiver, sent(h264_packets(frames, RtpSource()))) == (InputFault.B_FRAMES,)
+    assert 15 <= _of(receiver, Track.VIDEO).b_frames <= 29
+
+
+def test_parameter_sets_may_come_in_the_offer_and_those_of_the_stream_take_their_place() -> None:
+    """GStreamer's payloader sends them there, and may send them nowhere else."""
+    offered = replace(VIDEO, parameter_sets=(sequence_set(640, 480), picture_set()))
+    frames = h264_frames(40, keyframe_every=20)
+    bare = [replace(frame, units=frame.units[-1:]) for frame in frames[:20]] + frames[20:]
+    played = _play(sent(h264_packets(bare, RtpSource())), offered)
+    assert len(played.frames()) == 40
+    old, new = (each.data for each in played.configurations())
+    assert sequence_set(640, 480) in old
+    assert sequence_set(1280, 720) in new
+
+
+@pytest.mark.parametrize("offered", [(b"\x67",), (b"\x67\xff", b"\x68"), (sequence_set(640, 480)[:6], b"\x68")])
+def test_parameter_sets_of_the_offer_that_say_nothing_harm_nothing(offered: tuple[bytes, ...]) -> None:
+    frames = h264_frames(5)
+    played = _play(sent(h264_packets(frames, RtpSource())), replace(VIDEO, parameter_sets=offered))
+    assert _received(played) == _data(frames)
 
 
 def test_sound_is_known_before_it_comes() -> None:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.feed.picture_size import PictureSize
 from ingest.protocols.whip.media.assembly import PacketGroup
-from ingest.protocols.whip.media.picture import LostBeginning, Picture, PictureSize
+from ingest.protocols.whip.media.picture import LostBeginning, Picture
 from ingest.protocols.whip.media.rtp import InvalidRtp
 from ingest.protocols.whip.media.vp8 import Vp8Depacketizer
 from tools.rtp_streams import vp8_frame, vp8_payloads
