@@ -77,7 +77,7 @@ def read_sound(media: bytes) -> Sound:
     """Decode the sound of *media*, one channel of it; raises ValueError for sound with a hole."""
     pieces: list[Samples] = []
     begins, rate, samples = Fraction(0), 0, 0
-    with av.open(io.BytesIO(media)) as container:
+    with av.open(io.BytesIO(media), mode="r") as container:
         for frame in container.decode(audio=0):
             if frame.pts is None or frame.time_base is None:
                 raise ValueError("a piece of sound has no time")
@@ -97,10 +97,10 @@ def _first_channel(frame: Any) -> Samples:
     decoded: npt.NDArray[Any] = frame.to_ndarray()
     channel = decoded[0] if frame.format.is_planar else decoded[0, :: len(frame.layout.channels)]
     if channel.dtype == np.int16:
-        return channel.astype(np.float32) / 2**15
+        return channel.astype(np.float32) / np.float32(2**15)
     if channel.dtype != np.float32:
         raise ValueError(f"samples are {channel.dtype}, neither float32 nor int16")
-    return channel
+    return channel.astype(np.float32, copy=False)
 
 
 def find_chimes(sound: Sound) -> list[Chime]:
@@ -117,12 +117,12 @@ def find_chimes(sound: Sound) -> list[Chime]:
     loud = power > power.max() / 2
     chimes: list[Chime] = []
     free = 0
-    for rise in np.flatnonzero(loud[1:] & ~loud[:-1]) + 1:
+    for rise in map(int, np.flatnonzero(loud[1:] & ~loud[:-1]) + 1):
         if rise < free or rise + _PITCH_UNTIL * sound.rate > sound.samples.size:
             continue
         free = rise + round(_APART_SECONDS * sound.rate)
-        pitch = _pitch(sound, int(rise))
-        chimes.append(Chime(pitch=pitch, time=sound.begins + Fraction(int(rise), sound.rate)))
+        pitch = _pitch(sound, rise)
+        chimes.append(Chime(pitch=pitch, time=sound.begins + Fraction(rise, sound.rate)))
     return chimes
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from random import Random
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urljoin
 
 import av
@@ -52,19 +52,18 @@ def read_encoded(file: Path) -> list[Encoded]:
             each
             for packet in container.demux()
             if packet.pts is not None and packet.time_base is not None
-            for each in _encoded(packet, in_band)
+            for each in _encoded(packet, packet.pts * Fraction(packet.time_base), in_band)
         ]
     return sorted(found, key=lambda each: each.time)
 
 
-def _encoded(packet: av.Packet, in_band: av.BitStreamFilterContext) -> Iterator[Encoded]:
-    time_of_packet = packet.pts * Fraction(packet.time_base)
+def _encoded(packet: Any, at: Fraction, in_band: av.BitStreamFilterContext) -> Iterator[Encoded]:
     if packet.stream.type == "audio":
-        yield Encoded(time=time_of_packet, is_video=False, units=(bytes(packet),))
+        yield Encoded(time=at, is_video=False, units=(bytes(packet),))
         return
     for filtered in in_band.filter(packet):
         units = re.split(rb"\x00*\x00\x00\x01", bytes(filtered))
-        yield Encoded(time=time_of_packet, is_video=True, units=tuple(filter(None, units)))
+        yield Encoded(time=at, is_video=True, units=tuple(filter(None, units)))
 
 
 class _Stream:

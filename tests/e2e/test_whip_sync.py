@@ -1,0 +1,68 @@
+"""Sound and picture stay together from a WHIP publisher to the segments that viewers get."""
+
+import subprocess
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from bucketcast.stream.identifiers import RungName
+from local_system.system import MEDIA_BUCKET, CreatedStream, System
+from tools.auditor.collect import collect
+from tools.broadcasts import segment_contents, wait_for_endlist
+from tools.frame_strip import Clip, make_clip
+from tools.lip_sync import SOURCE, read_offsets
+
+RUNGS = ({"name": "360p", "video_kbps": 800}, {"name": "180p", "video_kbps": 400})
+CLIP = Clip(
+    width=640,
+    height=360,
+    duration=timedelta(seconds=60),
+    video_bitrate=1_000_000,
+    b_frames=0,
+    audio=False,
+)
+# From where people begin to notice, in either direction; for sound that is early sooner than for sound that is
+# late.
+TOGETHER = timedelta(milliseconds=40)
+# Between the first chimes and the last.
+DRIFT = timedelta(milliseconds=20)
+ENDS = 3
+# Seconds. The receiver holds the first frames back until it knows how the tracks belong together; silence may
+# take the place of the first sound meanwhile.
+HEARD_FROM = 2
+
+
+def publish_with_chimes(
+    ffmpeg: Path, clip: Path, system: System, stream: CreatedStream
+) -> subprocess.Popen[bytes]:
+    """Send *clip* in real time with FFmpeg's own WHIP muxer, with chimes that are made on its way."""
+    command: list[str | Path] = [ffmpeg, "-v", "error", "-re", "-i", clip]
+    command += ["-re", "-f", "lavfi", "-i", f"aevalsrc='{SOURCE}|{SOURCE}':s=48000:d={CLIP.duration.seconds}"]
+    command += ["-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "libopus", "-b:a", "128k"]
+    command += ["-f", "whip", "-authorization", stream.stream_key, system.whip_url]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+def test_sound_and_picture_of_ffmpeg_s_whip_muxer_stay_together(system: System, ffmpeg: Path) -> None:
+    stream = system.create_stream("demo", rungs=RUNGS, reconnect_window_seconds=1)
+    sender = publish_with_chimes(ffmpeg, make_clip(CLIP), system, stream)
+    try:
+        assert sender.wait(90) == 0
+    finally:
+        sender.kill()
+    wait_for_endlist(system, "demo")
+    journal = collect(system.url, MEDIA_BUCKET, stream="demo")
+    for rung in RUNGS:
+        media = b"".join(segment_contents(system, journal, RungName(str(rung["name"]))))
+        found = read_offsets(media, frame_rate=CLIP.frame_rate)
+        seconds = [each.second for each in found]
+        assert seconds == list(range(seconds[0], CLIP.duration.seconds)), rung
+        assert seconds[0] <= HEARD_FROM, rung
+        late = [each.sound_is_late_by for each in found]
+        assert min(late) >= -TOGETHER, rung
+        assert max(late) <= TOGETHER, rung
+        assert abs(_mean(late[-ENDS:]) - _mean(late[:ENDS])) <= DRIFT, rung
+
+
+def _mean(times: Sequence[timedelta]) -> timedelta:
+    return sum(times, timedelta()) / len(times)
