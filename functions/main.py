@@ -18,7 +18,10 @@ def publish(event: CloudEvent) -> None:
     What may pass is raised, so that Eventarc delivers the event again; what cannot is logged and done with.
     """
     with acknowledging_permanent_errors():
-        wake(parse_object_finalized(event.get_attributes(), event.get_data()), handlers().publisher)
+        woken = parse_object_finalized(event.get_attributes(), event.get_data())
+        document = wake(woken, handlers().publisher)
+        if document is not None and not document.is_live:
+            handlers().owner.recordings.see(document)
 
 
 @functions_framework.http
@@ -29,12 +32,18 @@ def sessions(request: Request) -> Response:
 
 @functions_framework.http
 def api(request: Request) -> Response:
-    """The owner makes a stream, looks at the streams, ends a broadcast, rebuilds. For the admin token only."""
-    return http_api.streams(request, handlers().streams, handlers().publisher, handlers().admin_token)
+    """The owner makes, looks at and deletes streams, ends broadcasts, rebuilds. For the admin token only."""
+    return http_api.streams(request, handlers().owner)
 
 
 @functions_framework.http
 def reap(_request: Request) -> Response:
-    """The scheduler's minute: end what must end. For the scheduler's identity only."""
-    handlers().reaper.reap()
+    """The scheduler's minute: end what must end, and make its recording. For the scheduler's identity only."""
+    handlers().owner.recordings.reap(handlers().reaper.reap())
     return Response(status=204)
+
+
+@functions_framework.http
+def recordings(request: Request) -> Response:
+    """A step of the workflow that carries a recording, or cleans up. For the workflows' identity only."""
+    return http_api.workflow_step(request, handlers().workflow_steps)

@@ -7,11 +7,15 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from bucketcast.handlers.claim import Claims
+from bucketcast.handlers.clean_up import CleanUp
 from bucketcast.handlers.creation import create_once
+from bucketcast.handlers.deletion import Deletions
 from bucketcast.handlers.evidence import EvidenceReader
+from bucketcast.handlers.finalize import Finalizer
 from bucketcast.handlers.publish import Publisher
 from bucketcast.handlers.reap import Reaper
 from bucketcast.handlers.rebuild import RebuiltDocuments
+from bucketcast.handlers.recordings import Recordings
 from bucketcast.handlers.streams import Streams
 from bucketcast.handlers.watch import Watchdog
 from bucketcast.objects import ABSENT, NewObject
@@ -25,7 +29,15 @@ from bucketcast.stream.object_names import segment_name, session_record_name, ti
 from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
 from bucketcast.stream.timeline import GapSegment, Timeline, TimelineSegment, UploadedSegment
-from fakes import EPOCH, FakeBucket, FakeClock, FakeStreamDocuments, InlineExecutor
+from fakes import (
+    EPOCH,
+    FakeBucket,
+    FakeClock,
+    FakeExecutions,
+    FakeRecordingDocuments,
+    FakeStreamDocuments,
+    InlineExecutor,
+)
 
 STREAM: Final = StreamId("demo")
 SLOTS: Final = (RungName("720p"), RungName("480p"), RungName("360p"))
@@ -106,6 +118,33 @@ class World:
             watchdog=Watchdog(media=self.media, clock=self.clock, executor=InlineExecutor()),
             clock=self.clock,
             random_bytes=bytes,
+        )
+        self.recording = FakeBucket(self.clock)
+        self.recording_documents = FakeRecordingDocuments()
+        self.executions = FakeExecutions()
+        self.recordings = Recordings(
+            documents=self.recording_documents,
+            executions=self.executions,
+            publisher=self.publisher,
+            clock=self.clock,
+        )
+        self.deletions = Deletions(
+            media=self.media,
+            ingest=self.ingest,
+            recording=self.recording,
+            documents=self.documents,
+            recordings=self.recording_documents,
+            clock=self.clock,
+            executor=InlineExecutor(),
+        )
+        self.clean_up = CleanUp(deletions=self.deletions, executor=InlineExecutor())
+        self.finalizer = Finalizer(
+            media=self.media,
+            recording=self.recording,
+            reader=self.rebuilt.reader,
+            documents=self.recording_documents,
+            clock=self.clock,
+            executor=InlineExecutor(),
         )
         self.reaper = Reaper(publisher=self.new_publisher(), executor=InlineExecutor())
         self.streams.create(

@@ -3,6 +3,8 @@
 import hmac
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -19,6 +21,9 @@ from bucketcast.errors import (
     Refused,
 )
 from bucketcast.handlers.claim import Claims
+from bucketcast.handlers.clean_up import CleanUp
+from bucketcast.handlers.deletion import Deletions
+from bucketcast.handlers.finalize import Finalizer
 from bucketcast.handlers.publish import Publisher
 from bucketcast.handlers.recordings import Recordings
 from bucketcast.handlers.restore import restore
@@ -37,6 +42,9 @@ MAX_REQUEST_BYTES: Final = 16_384
 # RFC 6750, 3: the scheme "MUST be followed by one or more auth-param values".
 CHALLENGE: Final = 'Bearer realm="bucketcast"'
 
+# A workflow's call is answered within 30 minutes; each stream's share of a clean-up takes a few.
+CLEAN_UP_TIME: Final = timedelta(minutes=10)
+
 Requested = TypeVar("Requested", bound=msgspec.Struct)
 
 
@@ -52,6 +60,12 @@ class RecordingFailure(RecordingSubject, frozen=True, kw_only=True, forbid_unkno
 
     step: str
     reason: str
+
+
+class CleanUpRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether to delete, or only to say what would go."""
+
+    dry_run: bool = False
 
 
 class Unauthorized(BucketcastError):
@@ -84,35 +98,71 @@ _TROUBLE: Final = (500, "Internal error")
 _UNAVAILABLE: Final = (503, "Unavailable")
 
 
-def streams(request: Request, owner: Streams, publisher: Publisher, admin_token: str) -> Response:
-    """Answer `/v1/streams`, `/v1/streams/{id}` with its `/end` and `/rebuild`, and `/metrics`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What the owner of the streams may do."""
+
+    streams: Streams
+    publisher: Publisher
+    recordings: Recordings
+    deletions: Deletions
+    admin_token: str = field(repr=False)
+
+
+def streams(request: Request, owner: Owner) -> Response:
+    """Answer `/v1/streams`, `/v1/streams/{id}` and what is below it, and `/metrics`."""
 
     def answer() -> Response:
-        _authorize(request, admin_token)
+        _authorize(request, owner.admin_token)
         match _path(request):
             case ["v1", "streams"]:
                 if _method(request, "GET", "POST") == "POST":
-                    return _create(request, owner)
-                return _json({"streams": owner.all()})
+                    return _create(request, owner.streams)
+                return _json({"streams": owner.streams.all()})
             case ["v1", "streams", name]:
-                _method(request, "GET")
-                return _json(owner.view(parse_stream_id(name)))
-            case ["v1", "streams", name, ("end" | "rebuild") as action]:
-                _method(request, "POST")
-                stream = parse_stream_id(name)
-                if action == "end":
-                    owner.end(stream)
-                    _publish_now(publisher, stream)
-                else:
-                    restore(stream, publisher)
-                return _json(owner.view(stream))
+                if _method(request, "GET", "DELETE") == "DELETE":
+                    return _delete(request, owner.deletions, parse_stream_id(name))
+                return _json(owner.streams.view(parse_stream_id(name)))
+            case ["v1", "streams", name, *rest]:
+                return _of_stream(request, owner, parse_stream_id(name), rest)
             case ["metrics"]:
                 _method(request, "GET")
-                return Response(owner.metrics(), content_type=METRICS)
+                return Response(owner.streams.metrics(), content_type=METRICS)
             case _:
                 raise NotFound("there is nothing at this address")
 
     return _answered(answer)
+
+
+def _of_stream(request: Request, owner: Owner, stream: StreamId, path: list[str]) -> Response:
+    """Answer what is below `/v1/streams/{id}`."""
+    match path:
+        case ["end"]:
+            _method(request, "POST")
+            owner.streams.end(stream)
+            _publish_now(owner, stream)
+            return _json(owner.streams.view(stream))
+        case ["rebuild"]:
+            _method(request, "POST")
+            restore(stream, owner.publisher)
+            return _json(owner.streams.view(stream))
+        case ["recordings"]:
+            _method(request, "GET")
+            return _json({"recordings": owner.recordings.views(stream)})
+        case ["recordings", number, "finalize"] if number.isascii() and number.isdecimal():
+            _method(request, "POST")
+            owner.recordings.finalize_again(stream, BroadcastNumber(int(number)))
+            return _json({"recordings": owner.recordings.views(stream)}, 202)
+        case _:
+            raise NotFound("there is nothing at this address")
+
+
+def _delete(request: Request, deletions: Deletions, stream: StreamId) -> Response:
+    kept = request.args.get("keep_recordings", "false")
+    if kept not in ("true", "false"):
+        raise InvalidRequest("keep_recordings is true or false")
+    deletions.delete(stream, keep_recordings=kept == "true")
+    return Response(status=204)
 
 
 def sessions(request: Request, claims: Claims) -> Response:
@@ -132,19 +182,39 @@ def sessions(request: Request, claims: Claims) -> Response:
     return _answered(answer)
 
 
-def recordings(request: Request, carried: Recordings) -> Response:
-    """Answer what the workflow that carries a recording asks for: `POST /rest` and `POST /fail`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowSteps:
+    """What the workflows do through us."""
+
+    recordings: Recordings
+    finalizer: Finalizer
+    clean_up: CleanUp
+
+
+def workflow_step(request: Request, steps: WorkflowSteps) -> Response:
+    """Answer what the workflows ask for: `POST /rest`, `/finalize`, `/fail` and `/clean-up`."""
 
     def answer() -> Response:
         match _path(request):
             case ["rest"]:
                 _method(request, "POST")
                 subject = _parse(request, RecordingSubject)
-                return _json(carried.rest(subject.stream, subject.broadcast))
+                return _json(steps.recordings.rest(subject.stream, subject.broadcast))
+            case ["finalize"]:
+                _method(request, "POST")
+                subject = _parse(request, RecordingSubject)
+                document = steps.finalizer.finalize(subject.stream, subject.broadcast)
+                return _json({"files": len(document.files)})
+            case ["clean-up"]:
+                _method(request, "POST")
+                asked = _parse(request, CleanUpRequest)
+                return _json(steps.clean_up.clean_up(dry_run=asked.dry_run, within=CLEAN_UP_TIME))
             case ["fail"]:
                 _method(request, "POST")
                 failure = _parse(request, RecordingFailure)
-                carried.fail(failure.stream, failure.broadcast, step=failure.step, reason=failure.reason)
+                steps.recordings.fail(
+                    failure.stream, failure.broadcast, step=failure.step, reason=failure.reason
+                )
                 return Response(status=204)
             case _:
                 raise NotFound("there is nothing at this address")
@@ -159,10 +229,10 @@ def _create(request: Request, owner: Streams) -> Response:
     return response
 
 
-def _publish_now(publisher: Publisher, stream: StreamId) -> None:
+def _publish_now(owner: Owner, stream: StreamId) -> None:
     """Publish *stream*, or leave that to the reaper: the end is decided, and cannot be asked for again."""
     try:
-        publisher.publish(stream)
+        owner.recordings.see(owner.publisher.publish(stream))
     except BucketcastError:
         _log.exception("an end is not published yet", extra={"stream": stream})
 

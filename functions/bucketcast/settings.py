@@ -16,6 +16,9 @@ class Settings:
     project: str
     media_bucket: str
     ingest_bucket: str
+    recording_bucket: str
+    workflows: str  # their parent: projects/PROJECT/locations/LOCATION
+    workflows_emulator: str  # host:port of the local cloud's, or empty
     admin_token: str = field(repr=False)
     emulated: bool  # on the local cloud there are no credentials
 
@@ -39,10 +42,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             raise InvalidSettings(f"the environment variable {name} is not set")
         return value
 
+    project = required("GOOGLE_CLOUD_PROJECT")
     return Settings(
-        project=required("GOOGLE_CLOUD_PROJECT"),
+        project=project,
         media_bucket=required("BUCKETCAST_MEDIA_BUCKET"),
         ingest_bucket=required("BUCKETCAST_INGEST_BUCKET"),
+        recording_bucket=required("BUCKETCAST_RECORDING_BUCKET"),
+        workflows=f"projects/{project}/locations/{required('BUCKETCAST_LOCATION')}",
+        workflows_emulator=environ.get("WORKFLOWS_EMULATOR_HOST", ""),
         admin_token=parse_admin_token(required("BUCKETCAST_ADMIN_TOKEN")),
         emulated="STORAGE_EMULATOR_HOST" in environ,
     )

@@ -33,6 +33,8 @@ from ingest.whip_metrics import WhipCollector
 
 # Uploads of a few streams' rungs at the same time; each thread waits for the network nearly always.
 UPLOAD_THREADS: Final = 16
+# Parts of recordings are made in fractions of a second, ten seconds apart.
+RECORDER_THREADS: Final = 2
 # One write at a time for each session, apart from the uploads, which take all of their threads where the media
 # bucket hangs: without a timeline's sign of life the broadcast is taken for interrupted, and ended.
 TIMELINE_THREADS: Final = 8
@@ -99,8 +101,10 @@ def _surroundings(settings: Settings, metrics: Metrics) -> Surroundings:
     return Surroundings(
         media=CloudStorageBucket(client, settings.media_bucket, patience=0),
         ingest=CloudStorageBucket(client, settings.ingest_bucket, patience=0),
+        recording=CloudStorageBucket(client, settings.recording_bucket, patience=0),
         control=control,
         executor=ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload"),
+        recorders=ThreadPoolExecutor(RECORDER_THREADS, thread_name_prefix="recorders"),
         timelines=ThreadPoolExecutor(TIMELINE_THREADS, thread_name_prefix="timelines"),
         strangers=ThreadPoolExecutor(STRANGER_THREADS, thread_name_prefix="strangers"),
         metrics=metrics,

@@ -57,6 +57,18 @@ class Metrics:
             ["stream"],
             registry=registry,
         )
+        self.recorded = Counter(
+            "bucketcast_recording_parts_written",
+            "Parts of recordings that are in their bucket",
+            ["stream"],
+            registry=registry,
+        )
+        self.parts_lost = Counter(
+            "bucketcast_recording_parts_lost",
+            "Parts of recordings that are left to be made of the live segments",
+            ["stream"],
+            registry=registry,
+        )
         self.upload_seconds = Histogram(
             "bucketcast_upload_seconds",
             "From a segment closed by the encoder to its verified object, with all tries",
@@ -102,6 +114,14 @@ class StreamMetrics:
         """Count a segment that viewers do not get."""
         self.segments_lost += 1
         self._metrics.lost.labels(self._stream).inc()
+
+    def recorded(self) -> None:
+        """Count a part of the recording that is in its bucket."""
+        self._metrics.recorded.labels(self._stream).inc()
+
+    def part_lost(self) -> None:
+        """Count a part of the recording that is left to be made of the live segments."""
+        self._metrics.parts_lost.labels(self._stream).inc()
 
     def visible(self, *, seconds: float) -> None:
         """Observe that the publisher answered for a segment, *seconds* after the encoder closed it."""

@@ -13,11 +13,13 @@ from typing import Final, Self
 from bucketcast.errors import BucketcastError, Unavailable
 from bucketcast.ports import Bucket
 from bucketcast.stream.claim import ClaimRequest, Renewal
+from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.encoder_report import EncoderReport, InputFault
 from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.stream_record import StreamRecord
 from ingest.control import Control
+from ingest.deliver.recorder import Recorder
 from ingest.deliver.timeline_writer import TimelineWriter
 from ingest.deliver.upload import SegmentUploader
 from ingest.encode.ladder import EncodingPlan, plan_encoding
@@ -50,8 +52,10 @@ class Surroundings:
 
     media: Bucket
     ingest: Bucket
+    recording: Bucket
     control: Control
     executor: Executor  # uploads media
+    recorders: Executor  # makes and writes parts of recordings: viewers' media must not stand behind them
     timelines: Executor  # writes them: what is encoded and uploaded must not stand before them
     strangers: Executor  # looks keys up, apart from what serves those who are let in
     metrics: Metrics
@@ -73,6 +77,7 @@ class Session:
         *,
         connection_faults: Callable[[], tuple[InputFault, ...]],
         standing_faults: tuple[InputFault, ...],
+        is_recorded: bool,
     ) -> None:
         """Use Session.open."""
         self._connection_faults = connection_faults
@@ -102,6 +107,11 @@ class Session:
             executor=surroundings.executor,
             metrics=self._metrics,
             on_decided=self._writer.decided,
+        )
+        self._recorder = (
+            Recorder(surroundings.recording, record, executor=surroundings.recorders, metrics=self._metrics)
+            if is_recorded
+            else None
         )
         self._grid = plan.grid
         self._next: dict[RungName, int] = {}  # the index that each rung's next segment should have
@@ -157,6 +167,7 @@ class Session:
             on_over,
             connection_faults=connection_faults,
             standing_faults=faults,
+            is_recorded=stream.configuration.recording is not RecordingMode.OFF,
         )
         surroundings.metrics.sessions.inc()
         _log.info(
@@ -210,6 +221,8 @@ class Session:
                 await self._uploader.drain()
                 self._writer.end(continues=continues)
                 await self._writing
+                if self._recorder:
+                    await self._recorder.finish()
         except TimeoutError:
             _log.error(
                 "session's tail was not delivered in time",
@@ -218,6 +231,8 @@ class Session:
         finally:
             await self._encoder.abort()
             self._uploader.cancel()
+            if self._recorder:
+                self._recorder.cancel()
             self._writing.cancel()
             self._surroundings.metrics.sessions.dec()
             self._metrics.forget()
@@ -259,6 +274,8 @@ class Session:
         self._next[segment.rung] = segment.index + 1
         self._writer.cut(segment.index)
         self._uploader.upload(segment)
+        if self._recorder:
+            self._recorder.take(segment)
 
     def _never_made(self, rung: RungName, index: SegmentIndex) -> CutSegment:
         start, end = self._grid.start(index), self._grid.start(SegmentIndex(index + 1))

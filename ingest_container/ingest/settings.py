@@ -44,6 +44,7 @@ class Settings:
     project: str
     media_bucket: str
     ingest_bucket: str
+    recording_bucket: str
     publish_url: str
     sessions_url: str
     host: str
@@ -65,6 +66,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         project=variables.required("GOOGLE_CLOUD_PROJECT"),
         media_bucket=variables.required("BUCKETCAST_MEDIA_BUCKET"),
         ingest_bucket=variables.required("BUCKETCAST_INGEST_BUCKET"),
+        recording_bucket=variables.required("BUCKETCAST_RECORDING_BUCKET"),
         publish_url=variables.required("BUCKETCAST_PUBLISH_URL"),
         sessions_url=variables.required("BUCKETCAST_SESSIONS_URL"),
         host=variables.address("BUCKETCAST_HOST", "0.0.0.0"),  # noqa: S104 - a container's own network

@@ -23,15 +23,19 @@ from bucketcast import http_api
 from bucketcast.errors import BucketcastError
 from bucketcast.events import parse_object_finalized
 from bucketcast.handlers.claim import Claims
+from bucketcast.handlers.deletion import Deletions
 from bucketcast.handlers.delivery import acknowledging_permanent_errors
 from bucketcast.handlers.evidence import EvidenceReader
 from bucketcast.handlers.publish import Publisher, SeenObjects
 from bucketcast.handlers.reap import Reaper
 from bucketcast.handlers.rebuild import RebuiltDocuments
+from bucketcast.handlers.recordings import Recordings
 from bucketcast.handlers.streams import Streams
 from bucketcast.handlers.wake import wake
 from bucketcast.handlers.watch import Watchdog
+from bucketcast.http_api import Owner
 from bucketcast.ports import Bucket, Clock, StreamDocuments
+from fakes import FakeBucket, FakeClock, FakeExecutions, FakeRecordingDocuments, FakeStreamDocuments
 from fault_storm.mortality import Killed, Life, MortalBucket, MortalClock, MortalDocuments, draw_life
 from local_cloud.connections import cut_connection
 from local_cloud.faults import Faults
@@ -139,7 +143,7 @@ class StormFunctions:
             "publish": lambda: _publish(publisher),
             "claim": lambda: http_api.sessions(request, _claims(world)),
             "renew": lambda: http_api.sessions(request, _claims(world)),
-            "v1": lambda: http_api.streams(request, _streams(world), publisher, ADMIN_TOKEN),
+            "v1": lambda: http_api.streams(request, _owner(world, publisher)),
             "reap": lambda: _reap(replace(publisher, seen=SeenObjects(limit=0)), world.streams_at_once),
         }
         return run[name]()
@@ -188,6 +192,29 @@ def _streams(world: World) -> Streams:
         watchdog=Watchdog(media=world.media, clock=world.clock, executor=world.executor),
         clock=world.clock,
         random_bytes=token_bytes,
+    )
+
+
+def _owner(world: World, publisher: Publisher) -> Owner:
+    """The owner's API; recordings and deletions are not under this storm."""
+    clock = FakeClock()
+    bucket, recordings = FakeBucket(clock), FakeRecordingDocuments()
+    return Owner(
+        streams=_streams(world),
+        publisher=publisher,
+        recordings=Recordings(
+            documents=recordings, executions=FakeExecutions(), publisher=publisher, clock=world.clock
+        ),
+        deletions=Deletions(
+            media=bucket,
+            ingest=bucket,
+            recording=bucket,
+            documents=FakeStreamDocuments(),
+            recordings=recordings,
+            clock=clock,
+            executor=world.executor,
+        ),
+        admin_token=ADMIN_TOKEN,
     )
 
 

@@ -19,6 +19,8 @@ from local_cloud.connections import PortInUse
 from local_cloud.events import EVENTARC_BACKOFF, Backoff
 from local_cloud.faults import InvalidFaults, parse_options
 from local_cloud.functions import FunctionsNotLoaded, FunctionTarget, SignatureType
+from local_cloud.run_jobs import InvalidJob, JobOptions, parse_job
+from local_cloud.workflows import InvalidWorkflow, WorkflowsOptions
 
 _RECORD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -63,6 +65,31 @@ def parse_arguments(arguments: Sequence[str]) -> CloudOptions:
         metavar="NAME=SECONDS",
         help="function to call every so often",
     )
+    add(
+        "--job",
+        type=_job,
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help='Cloud Run job, such as vod={"command": ["python", "-m", "vod"], "taskCount": 2}',
+    )
+    add("--workflows", type=Path, metavar="DIR", help="folder of workflow files, such as workflows")
+    add("--workflows-port", type=int, default=8087, help="Workflows' gRPC port (default: %(default)s)")
+    add(
+        "--workflow-variable",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="environment variable of every workflow",
+    )
+    add(
+        "--fast-forward",
+        type=_factor,
+        default=1.0,
+        metavar="FACTOR",
+        help="make what workflows sleep that many times shorter (default: %(default)s)",
+    )
     add("--health-check", action="append", default=[], metavar="URL", help="has to answer 200 for /healthz")
     add(
         "--event-backoff",
@@ -90,6 +117,8 @@ def parse_arguments(arguments: Sequence[str]) -> CloudOptions:
         functions_source=chosen.functions,
         functions=tuple(chosen.function),
         timers=tuple(chosen.timer),
+        jobs=tuple(chosen.job),
+        workflows=_workflows(chosen),
         health_checks=tuple(chosen.health_check),
         event_backoff=Backoff(first=chosen.event_backoff),
         faults=faults,
@@ -99,7 +128,7 @@ def parse_arguments(arguments: Sequence[str]) -> CloudOptions:
 
 
 async def run(options: CloudOptions) -> None:
-    """Run the local cloud until SIGINT or SIGTERM; raises PortInUse, FunctionsNotLoaded."""
+    """Run the local cloud until SIGINT or SIGTERM; raises PortInUse, FunctionsNotLoaded, InvalidWorkflow."""
     told_to_end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
@@ -110,7 +139,10 @@ async def run(options: CloudOptions) -> None:
         if not starting.done():
             starting.cancel()
             return
-        print(f"local cloud: {starting.result().url}", flush=True)
+        cloud = starting.result()
+        print(f"local cloud: {cloud.url}", flush=True)
+        if cloud.workflows_port is not None:
+            print(f"workflows: {options.host}:{cloud.workflows_port}", flush=True)
         await waiting
 
 
@@ -120,7 +152,7 @@ def main() -> int:
     _configure_logging()
     try:
         asyncio.run(run(options))
-    except (PortInUse, FunctionsNotLoaded) as error:
+    except (PortInUse, FunctionsNotLoaded, InvalidWorkflow) as error:
         print(f"local cloud: {error}", file=sys.stderr, flush=True)
         return 1
     return 0
@@ -155,6 +187,38 @@ def _function_target(text: str) -> FunctionTarget:
 def _timer(text: str) -> tuple[str, timedelta]:
     name, _, seconds = text.partition("=")
     return name, _seconds(seconds)
+
+
+def _job(text: str) -> JobOptions:
+    try:
+        return parse_job(text)
+    except InvalidJob as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _workflows(chosen: argparse.Namespace) -> WorkflowsOptions | None:
+    if chosen.workflows is None:
+        return None
+    return WorkflowsOptions(
+        folder=chosen.workflows,
+        port=chosen.workflows_port,
+        environment=dict(chosen.workflow_variable),
+        fast_forward=chosen.fast_forward,
+    )
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(text)
+    return name, value
+
+
+def _factor(text: str) -> float:
+    factor = float(text)
+    if not 1 <= factor <= 1_000_000:
+        raise ValueError(text)
+    return factor
 
 
 def _seconds(text: str) -> timedelta:

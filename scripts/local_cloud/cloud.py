@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -20,11 +20,13 @@ from local_cloud.faults import NO_FAULTS, FaultPlan, Faults
 from local_cloud.firestore import FirestoreServer
 from local_cloud.functions import Functions, FunctionsNotLoaded, FunctionTarget
 from local_cloud.operations import OperationCounts
+from local_cloud.run_jobs import JobOptions, JobRunner, RunJobsApi
 from local_cloud.scheduler import Scheduler, Timer
 from local_cloud.storage.api import StorageApi
 from local_cloud.storage.objects import CORS_FOR_VIEWERS, Bucket
 from local_cloud.storage.store import ObjectStore
 from local_cloud.web import Health, Web
+from local_cloud.workflows import WorkflowsOptions, WorkflowsServer
 
 START_AND_STOP_SECONDS: Final = 60  # far above what either takes; a test must not hang for ever
 
@@ -51,8 +53,9 @@ BUCKETS: Final = (
 class CloudOptions:
     """Everything that can be chosen; port 0 is any free one, and without *data* all is in memory.
 
-    *timers* post to the functions or addresses that they name. *health_checks* are addresses that have to
-    answer 200 before the cloud calls itself ready.
+    *timers* post to the functions or addresses that they name; *jobs* are Cloud Run's. *health_checks* are
+    addresses that have to answer 200 before the cloud calls itself ready. *workflows* have the cloud's own
+    project and run its own jobs.
     """
 
     host: str = "127.0.0.1"
@@ -64,6 +67,8 @@ class CloudOptions:
     functions_source: Path | None = None
     functions: tuple[FunctionTarget, ...] = ()
     timers: tuple[tuple[str, timedelta], ...] = ()
+    jobs: tuple[JobOptions, ...] = ()
+    workflows: WorkflowsOptions | None = None
     health_checks: tuple[str, ...] = ()
     event_backoff: Backoff = EVENTARC_BACKOFF
     faults: FaultPlan = NO_FAULTS
@@ -86,13 +91,14 @@ class LocalCloud:
         self.options = options
         self.faults = Faults(Random(options.seed))  # noqa: S311 - a seeded generator is what is wanted
         self.operations = OperationCounts()
+        self.workflows_port: int | None = None
         self._clock = clock
         self._closing = AsyncExitStack()
 
     async def start(self) -> None:
         """Return when all that was asked for is there.
 
-        Raises PortInUse, FunctionsNotLoaded; then everything that was started is closed again.
+        Raises PortInUse, FunctionsNotLoaded, InvalidWorkflow; then everything that was started is closed again.
         """
         try:
             await self._start()
@@ -120,8 +126,17 @@ class LocalCloud:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment variables with which Google's client libraries find this cloud."""
+        """The environment variables with which clients find this cloud.
+
+        Google's own libraries read all but WORKFLOWS_EMULATOR_HOST, which is there when workflows are.
+        """
+        workflows = (
+            {}
+            if self.workflows_port is None
+            else {"WORKFLOWS_EMULATOR_HOST": f"{self.options.host}:{self.workflows_port}"}
+        )
         return {
+            **workflows,
             "STORAGE_EMULATOR_HOST": self.url,
             "FIRESTORE_EMULATOR_HOST": f"{self.options.host}:{self.firestore_port}",
             "GOOGLE_CLOUD_PROJECT": self.options.project,
@@ -161,6 +176,11 @@ class LocalCloud:
         server = WebServer(web, listener)
         self._closing.push_async_callback(server.close)
         server.start()
+        if options.workflows is not None:
+            await self._start_workflows(options.workflows)
+        self.jobs = JobRunner(options.jobs, cloud_environment=self.environment, clock=self._clock)
+        self._closing.push_async_callback(self.jobs.close)
+        web.run_jobs = RunJobsApi(self.jobs, project=options.project)
         if options.functions_source is not None:
             self._closing.callback(_restore_environment, _set_environment(self.environment))
             web.functions = await asyncio.to_thread(
@@ -174,6 +194,15 @@ class LocalCloud:
         )
         self._closing.push_async_callback(self.events.close)
         health.started("functions")
+
+    async def _start_workflows(self, options: WorkflowsOptions) -> None:
+        host = self.options.host
+        if options.port:
+            listen(host, options.port).close()
+        own = replace(options, project=self.options.project, run_address=self.url)
+        self.workflows = WorkflowsServer(own)
+        self._closing.push_async_callback(self.workflows.close)
+        self.workflows_port = await self.workflows.start(host)
 
     def _open_storage(self) -> None:
         options = self.options

@@ -19,6 +19,7 @@ from local_cloud.faults import Faults, InvalidFaults, parse_plan, plan_json
 from local_cloud.functions import Functions
 from local_cloud.operations import OperationCounts
 from local_cloud.outbound import NoAnswer, request
+from local_cloud.run_jobs import RunJobsApi
 from local_cloud.storage.api import StorageApi
 from local_cloud.storage.journal import ENTRIES_PER_ANSWER, Journal, entry_json
 
@@ -49,7 +50,7 @@ class Health:
 
 
 class Web:
-    """The ASGI application of the web port; *functions* are mounted when they have been loaded."""
+    """The ASGI application of the web port; *functions* and *run_jobs* are mounted when they are there."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Web:
         clock: Callable[[], datetime],
     ) -> None:
         self.functions: Functions | None = None
+        self.run_jobs: RunJobsApi | None = None
         self._storage = storage
         self._log = journal
         self._operations = operations
@@ -77,6 +79,8 @@ class Web:
                 await self._call_function(name, f"/functions/{name}", scope, receive, send)
             case ["v1", *_]:
                 await self._call_function(API_FUNCTION, "", scope, receive, send)
+            case ["v2", *_] if self.run_jobs is not None:
+                await self.run_jobs(scope, receive, send)
             case ["healthz"]:
                 await (await self._healthz())(scope, receive, send)
             case ["_local", *path]:
@@ -113,7 +117,7 @@ class Web:
         match asked.method, path:
             case "GET", "journal":
                 return self._journal(asked)
-            case "GET", "operations" | "events" | "faults" | "faults/drawn":
+            case "GET", "operations" | "events" | "faults" | "faults/drawn" | "executions":
                 return JSONResponse(self._view(path))
             case "PUT", "faults":
                 return await self._set_faults(asked)
@@ -130,6 +134,8 @@ class Web:
                 return {"pending": self._events.pending}
             case "faults":
                 return plan_json(self._faults.plan)
+            case "executions":
+                return [] if self.run_jobs is None else self.run_jobs.tasks_views()
             case _:
                 return self._faults.drawn
 

@@ -25,6 +25,9 @@ ON_AIR_SECONDS: Final = 60.0
 WATCH_SECONDS: Final = 0.5
 SAMPLE: Final = "sample"
 HIGHEST_PORT: Final = 65_535
+# With --fast-forward a minute of a workflow's waiting is two seconds, and the sample's reconnect window five.
+FAST_FORWARD: Final = 30.0
+FAST_RECONNECT_SECONDS: Final = 5
 # SIGHUP comes when the terminal is closed.
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -71,6 +74,8 @@ def _options() -> argparse.Namespace:
     add("--whip-port", type=_port, default=8889, help="WHIP and the studio (default: %(default)s)")
     add("--metrics-port", type=_port, default=9090, help="the ingest's metrics (default: %(default)s)")
     add("--firestore-port", type=_port, default=8086, help="Firestore's gRPC (default: %(default)s)")
+    add("--workflows-port", type=_port, default=8087, help="Workflows' gRPC (default: %(default)s)")
+    add("--fast-forward", action="store_true", help="let workflows wait for seconds instead of minutes")
     add("--ffmpeg", type=Path, metavar="FILE", help="an FFmpeg to use instead of the packaged one")
     add("--fault", action="append", default=[], metavar="KEY=VALUE", help="a fault of the local cloud")
     return parser.parse_args()
@@ -95,15 +100,17 @@ def _run(options: argparse.Namespace, stack: contextlib.ExitStack) -> None:
             whip=options.whip_port,
             metrics=options.metrics_port,
             firestore=options.firestore_port,
+            workflows=options.workflows_port,
         ),
         admin_token=given_token or _kept(folder / "admin-token", secrets.token_hex(16)),
         logs=folder / "logs",
         data=folder / "cloud",  # on disk in any case: an hour of the small sample takes 2.5 GB
         ffmpeg=options.ffmpeg,
+        fast_forward=FAST_FORWARD if options.fast_forward else 1.0,
         cloud_options=tuple(f"--fault={fault}" for fault in options.fault),
     )
     stack.enter_context(system)
-    stream = _stream(system, folder, size)
+    stream = _stream(system, folder, size, fast=options.fast_forward)
     if not options.no_sample:
         address = f"{system.rtmp_url}/{stream.stream_key}"
         _broadcast_sample(system, size, sample_arguments(find_ffmpeg(options.ffmpeg), size, address))
@@ -118,7 +125,7 @@ def _given_token() -> str | None:
     return parse_admin_token(text) if text else None
 
 
-def _stream(system: System, folder: Path, size: SampleSize) -> CreatedStream:
+def _stream(system: System, folder: Path, size: SampleSize, *, fast: bool) -> CreatedStream:
     """The stream for *size*: made at the first run; its key, which is shown once, is kept beside the data."""
     known = [stream["id"] for stream in system.api("GET", "streams")["streams"]]
     kept = folder / f"{size.stream}.key"
@@ -127,7 +134,8 @@ def _stream(system: System, folder: Path, size: SampleSize) -> CreatedStream:
             raise NotStarted(f"the key of the stream '{size.stream}' is not in {kept}: choose another --data")
         return CreatedStream(id=size.stream, stream_key=kept.read_text())
     rungs = [{"name": name, "video_kbps": kbps} for name, kbps in size.rungs]
-    created = system.create_stream(size.stream, rungs=rungs)
+    window = {"reconnect_window_seconds": FAST_RECONNECT_SECONDS} if fast else {}
+    created = system.create_stream(size.stream, rungs=rungs, **window)
     kept.unlink(missing_ok=True)
     _kept(kept, created.stream_key)
     return created

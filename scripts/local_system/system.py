@@ -24,6 +24,8 @@ HOST: Final = "127.0.0.1"
 PROJECT: Final = "demo"
 MEDIA_BUCKET: Final = "media"
 INGEST_BUCKET: Final = "ingest"
+RECORDING_BUCKET: Final = "recording"
+LOCATION: Final = "local"
 
 # Imports of Google's libraries take a few seconds on a busy machine of two cores.
 START_SECONDS: Final = 60.0
@@ -54,6 +56,7 @@ class Ports:
     whip: int
     metrics: int
     firestore: int
+    workflows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +70,9 @@ class CreatedStream:
 def free_ports() -> Ports:
     """Ports that nobody listens on now."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(closing(socket.create_server((HOST, 0)))) for _ in range(5)]
-        web, rtmp, whip, metrics, firestore = (taken.getsockname()[1] for taken in sockets)
-    return Ports(web=web, rtmp=rtmp, whip=whip, metrics=metrics, firestore=firestore)
+        sockets = [stack.enter_context(closing(socket.create_server((HOST, 0)))) for _ in range(6)]
+        web, rtmp, whip, metrics, firestore, workflows = (taken.getsockname()[1] for taken in sockets)
+    return Ports(web=web, rtmp=rtmp, whip=whip, metrics=metrics, firestore=firestore, workflows=workflows)
 
 
 def check_ports(ports: Ports) -> None:
@@ -80,6 +83,7 @@ def check_ports(ports: Ports) -> None:
         ("--whip-port", ports.whip),
         ("--metrics-port", ports.metrics),
         ("--firestore-port", ports.firestore),
+        ("--workflows-port", ports.workflows),
     ):
         try:
             socket.create_server((HOST, port)).close()
@@ -114,10 +118,12 @@ class System:
         cloud_options: tuple[str, ...] = (),
         direct_wake: bool = True,
         reap_seconds: int = REAP_SECONDS,
+        fast_forward: float = 1.0,
     ) -> None:
         """Listen on *ports*; write each process's log to the folder *logs*; keep state in *data* if given.
 
-        Without *direct_wake* the ingest calls a function that is not there: storage events alone publish.
+        Without *direct_wake* the ingest calls a function that is not there: storage events alone publish. What
+        workflows sleep is *fast_forward* times shorter.
         """
         self.ports = ports
         self.admin_token = admin_token
@@ -134,6 +140,7 @@ class System:
         self._cloud_options = cloud_options
         self._publish_function = "publish" if direct_wake else "nobody"
         self._reap_seconds = reap_seconds
+        self._fast_forward = fast_forward
 
     def __enter__(self) -> Self:
         """Start; raises NotStarted."""
@@ -254,6 +261,11 @@ class System:
             *("--function", "sessions:http"),
             *("--function", "api:http"),
             *("--function", "reap:http"),
+            *("--function", "recordings:http"),
+            *("--workflows", str(ROOT / "workflows")),
+            *("--workflows-port", str(self.ports.workflows)),
+            *("--workflow-variable", f"BUCKETCAST_RECORDINGS_URL={self.url}/functions/recordings"),
+            *("--fast-forward", str(self._fast_forward)),
             *("--timer", f"reap={self._reap_seconds}"),
             *("--health-check", f"{self.metrics_url}/healthz"),
             *("--fault", EVENT_DELAY),
@@ -272,8 +284,11 @@ class System:
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "STORAGE_EMULATOR_HOST": self.url,
             "FIRESTORE_EMULATOR_HOST": f"{HOST}:{self.ports.firestore}",
+            "WORKFLOWS_EMULATOR_HOST": f"{HOST}:{self.ports.workflows}",
             "BUCKETCAST_MEDIA_BUCKET": MEDIA_BUCKET,
             "BUCKETCAST_INGEST_BUCKET": INGEST_BUCKET,
+            "BUCKETCAST_RECORDING_BUCKET": RECORDING_BUCKET,
+            "BUCKETCAST_LOCATION": LOCATION,
             "BUCKETCAST_ADMIN_TOKEN": self.admin_token,
             "BUCKETCAST_PUBLISH_URL": f"{functions}/{self._publish_function}",
             "BUCKETCAST_SESSIONS_URL": f"{functions}/sessions",

@@ -68,7 +68,9 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def test_every_entry_point_is_mounted_on_one_machine_and_nothing_else(tmp_path: Path) -> None:
-    system = System(ports=Ports(web=1, rtmp=2, whip=5, metrics=3, firestore=4), admin_token="", logs=tmp_path)
+    system = System(
+        ports=Ports(web=1, rtmp=2, whip=5, metrics=3, firestore=4, workflows=6), admin_token="", logs=tmp_path
+    )
     arguments = system._cloud_arguments()
     mounted = dict(value.split(":") for option, value in pairwise(arguments) if option == "--function")
     assert mounted == entry_points()
@@ -76,7 +78,7 @@ def test_every_entry_point_is_mounted_on_one_machine_and_nothing_else(tmp_path: 
 
 
 def test_one_machine_has_every_setting_that_the_functions_read(tmp_path: Path) -> None:
-    ports = Ports(web=1, rtmp=2, whip=5, metrics=3, firestore=4)
+    ports = Ports(web=1, rtmp=2, whip=5, metrics=3, firestore=4, workflows=6)
     system = System(ports=ports, admin_token="0" * 16, logs=tmp_path)
     settings = read_settings(system._environment())
     assert (settings.media_bucket, settings.ingest_bucket, settings.emulated) == (

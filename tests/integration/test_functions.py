@@ -29,6 +29,8 @@ from bucketcast.stream.timeline import Timeline, TimelineSegment, UploadedSegmen
 from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
 from local_cloud.faults import NO_FAULTS, EventFaults, FaultPlan
 from local_cloud.functions import FunctionTarget, SignatureType
+from local_cloud.workflows import WorkflowsOptions
+from local_system.system import HOST, free_ports
 from operating import rebuild
 from stream_world import SEGMENT, SLOTS, claim_request, uploaded
 
@@ -157,13 +159,24 @@ def functions() -> Iterator[Functions]:
         FunctionTarget(
             name=name, signature=SignatureType.CLOUD_EVENT if name == "publish" else SignatureType.HTTP
         )
-        for name in ("publish", "sessions", "api", "reap")
+        for name in ("publish", "sessions", "api", "reap", "recordings")
     )
-    options = CloudOptions(functions_source=ROOT / "functions" / "main.py", functions=targets)
+    port = free_ports().web
+    options = CloudOptions(
+        port=port,
+        functions_source=ROOT / "functions" / "main.py",
+        functions=targets,
+        workflows=WorkflowsOptions(
+            folder=ROOT / "workflows",
+            environment={"BUCKETCAST_RECORDINGS_URL": f"http://{HOST}:{port}/functions/recordings"},
+        ),
+    )
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("BUCKETCAST_MEDIA_BUCKET", "media")
         patch.setenv("BUCKETCAST_INGEST_BUCKET", "ingest")
+        patch.setenv("BUCKETCAST_RECORDING_BUCKET", "recording")
+        patch.setenv("BUCKETCAST_LOCATION", "local")
         patch.setenv("BUCKETCAST_ADMIN_TOKEN", TOKEN)
         stack.callback(handlers.cache_clear)
         handlers.cache_clear()

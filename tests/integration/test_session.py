@@ -38,6 +38,8 @@ from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_clo
 from local_cloud.events import Backoff
 from local_cloud.faults import NO_FAULTS, Delay, EventFaults, FaultPlan, UploadFaults
 from local_cloud.functions import FunctionTarget, SignatureType
+from local_cloud.workflows import WorkflowsOptions
+from local_system.system import HOST, free_ports
 from tools.auditor import audit
 from tools.auditor.collect import collect, probe_segments
 from tools.clip_feed import read_feed
@@ -65,17 +67,25 @@ def cloud() -> Iterator[RunningLocalCloud]:
         FunctionTarget(
             name=name, signature=SignatureType.CLOUD_EVENT if name == "publish" else SignatureType.HTTP
         )
-        for name in ("publish", "sessions", "api", "reap")
+        for name in ("publish", "sessions", "api", "reap", "recordings")
     )
+    port = free_ports().web
     options = CloudOptions(
+        port=port,
         functions_source=ROOT / "functions" / "main.py",
         functions=targets,
+        workflows=WorkflowsOptions(
+            folder=ROOT / "workflows",
+            environment={"BUCKETCAST_RECORDINGS_URL": f"http://{HOST}:{port}/functions/recordings"},
+        ),
         event_backoff=Backoff(first=timedelta(milliseconds=200), most=timedelta(seconds=1)),
     )
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("BUCKETCAST_MEDIA_BUCKET", "media")
         patch.setenv("BUCKETCAST_INGEST_BUCKET", "ingest")
+        patch.setenv("BUCKETCAST_RECORDING_BUCKET", "recording")
+        patch.setenv("BUCKETCAST_LOCATION", "local")
         patch.setenv("BUCKETCAST_ADMIN_TOKEN", TOKEN)
         stack.callback(handlers.cache_clear)
         handlers.cache_clear()
@@ -173,6 +183,7 @@ async def ingest(
         surroundings = Surroundings(
             media=media(client, "media", patience=0),
             ingest=CloudStorageBucket(client, "ingest", patience=0),
+            recording=CloudStorageBucket(client, "recording", patience=0),
             control=Control(
                 publish=CloudFunction(f"{functions}/publish", emulated=True, clock=monotonic),
                 sessions=CloudFunction(f"{functions}/sessions", emulated=True, clock=monotonic),
@@ -181,6 +192,7 @@ async def ingest(
                 leases=control,
             ),
             executor=uploads,
+            recorders=uploads,
             timelines=control,
             strangers=control,
             metrics=Metrics(registry),

@@ -70,6 +70,7 @@ class IngestWorld:
         self.clock = clock or WallClock()
         self.media = FaultyBucket(self.clock)
         self.ingest = FaultyBucket(self.clock)
+        self.recording = FaultyBucket(self.clock)
         self.documents = FakeStreamDocuments()
         self.claims = Claims(ingest=self.ingest, documents=self.documents, clock=self.clock)
         self.streams = Streams(
@@ -88,6 +89,7 @@ class IngestWorld:
         self.surroundings = Surroundings(
             media=self.media,
             ingest=self.ingest,
+            recording=self.recording,
             control=Control(
                 publish=self.functions,
                 sessions=self.functions,
@@ -96,6 +98,7 @@ class IngestWorld:
                 leases=control or InlineExecutor(),
             ),
             executor=InlineExecutor(),
+            recorders=InlineExecutor(),
             timelines=InlineExecutor(),
             strangers=InlineExecutor(),
             metrics=Metrics(self.registry),

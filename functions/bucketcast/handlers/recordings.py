@@ -20,6 +20,7 @@ from bucketcast.ports import MAX_ROUNDS, Clock, Executions, RecordingDocuments, 
 from bucketcast.recording.document import (
     ExecutionState,
     RecordingDocument,
+    RecordingState,
     asked_again,
     begun,
     failed,
@@ -36,7 +37,7 @@ from bucketcast.stream.publication import is_over, reconnect_until
 
 _log = logging.getLogger(__name__)
 
-WORKFLOW: Final = "finalize-recording"
+WORKFLOW: Final = "finalize_recording"
 # What is still to be sealed, or was just interrupted anew, is asked for again after as long.
 SOON: Final = timedelta(seconds=2)
 
@@ -49,6 +50,36 @@ class Rest(Struct, frozen=True, kw_only=True):
     seconds: int = 0
 
 
+class GapView(Struct, frozen=True, kw_only=True):
+    """Where a recording stands still because nothing could be had."""
+
+    at_seconds: float
+    seconds: float
+
+
+class FileView(Struct, frozen=True, kw_only=True):
+    """A recording's file, under *name* in the media bucket."""
+
+    name: str
+    bytes: int
+    crc32c: str
+    seconds: float
+    frames: int
+    sessions: tuple[int, ...]
+    gaps: tuple[GapView, ...]
+
+
+class RecordingView(Struct, frozen=True, kw_only=True):
+    """A recording as its owner sees it."""
+
+    broadcast: int
+    state: RecordingState
+    since: datetime
+    failed_step: str | None
+    reason: str | None
+    files: tuple[FileView, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recordings:
     """What the life of recordings needs of the world."""
@@ -57,6 +88,11 @@ class Recordings:
     executions: Executions
     publisher: Publisher
     clock: Clock
+
+    def views(self, stream: StreamId) -> list[RecordingView]:
+        """The recordings of *stream*, by broadcast."""
+        found = sorted(self.documents.of_stream(stream), key=lambda recording: recording.broadcast)
+        return [_view(recording) for recording in found]
 
     def see(self, document: StreamDocument) -> None:
         """Start what makes the recording that *document* shows to be due, unless it was started."""
@@ -163,6 +199,31 @@ class Recordings:
         if (stored := self.documents.read(stream, broadcast)) is None:
             raise NotFound(f"there is no recording of broadcast {broadcast} of '{stream}'")
         return stored
+
+
+def _view(document: RecordingDocument) -> RecordingView:
+    return RecordingView(
+        broadcast=document.broadcast,
+        state=document.state,
+        since=document.since,
+        failed_step=document.failed_step or None,
+        reason=document.reason or None,
+        files=tuple(
+            FileView(
+                name=file.name,
+                bytes=file.size,
+                crc32c=file.crc32c,
+                seconds=file.duration.total_seconds(),
+                frames=file.frames,
+                sessions=file.sessions,
+                gaps=tuple(
+                    GapView(at_seconds=gap.at.total_seconds(), seconds=gap.duration.total_seconds())
+                    for gap in file.gaps
+                ),
+            )
+            for file in document.files
+        ),
+    )
 
 
 def _extra(document: RecordingDocument) -> dict[str, str | int | datetime]:

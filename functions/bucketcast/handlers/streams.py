@@ -19,6 +19,7 @@ from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.encoder_report import ADVICE, EncoderReport, InputFault
 from bucketcast.stream.identifiers import Revision, RungName, StreamId
 from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.object_names import tombstone_name
 from bucketcast.stream.publication import end_broadcast
 from bucketcast.stream.stream_key import SECRET_BYTES, key_hash, new_stream_key
 from bucketcast.stream.stream_metrics import stream_metrics
@@ -99,6 +100,8 @@ class Streams:
             configuration=configuration,
         )
         new = stream_record_object(record)
+        if self.ingest.facts(tombstone_name(stream)) is not None:
+            raise Refused(f"the stream '{stream}' was deleted lately: its id is free a day after")
         try:
             self.ingest.write(new, if_generation=ABSENT)
         except PreconditionFailed:

@@ -35,6 +35,7 @@ class MediaPlaylist:
     discontinuity_sequence: int = 0  # EXT-X-DISCONTINUITY-SEQUENCE
     independent_segments: bool = False  # EXT-X-INDEPENDENT-SEGMENTS
     playlist_type: PlaylistType | None = None  # EXT-X-PLAYLIST-TYPE; a live playlist has none (section 6.2.2)
+    i_frames_only: bool = False  # EXT-X-I-FRAMES-ONLY: each segment is one I-frame
     ended: bool = False  # EXT-X-ENDLIST
     segments: tuple[MediaSegment, ...] = ()
 
@@ -63,6 +64,9 @@ class MediaPlaylist:
         # nearest integer number of seconds"; earlier it was the maximum itself.
         if any(segment.duration > timedelta(seconds=self.target_duration) for segment in self.segments):
             return 6
+        # Section 8: 4 or higher for "The EXT-X-BYTERANGE tag" and "The EXT-X-I-FRAMES-ONLY tag".
+        if self.i_frames_only or any(segment.byte_range for segment in self.segments):
+            return 4
         # Section 8: 3 or higher for "Floating-point EXTINF duration values", which is how all are written.
         return 3 if self.segments else 1
 

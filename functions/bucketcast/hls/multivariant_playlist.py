@@ -37,15 +37,7 @@ class VariantStream:
 
     def __post_init__(self) -> None:
         """Round the frame rate, and raise InvalidInput where a value cannot be written."""
-        if not is_uri(self.uri):
-            raise InvalidInput(
-                "a variant stream's URI has the characters of RFC 3986 and does not start with '#'"
-            )
-        for bits_per_second in (self.bandwidth, self.average_bandwidth or 0):
-            if not 0 <= bits_per_second <= MAX_DECIMAL_INTEGER:
-                raise InvalidInput("a bandwidth is from 0 to 2^64-1 bits per second")
-        if self.codecs is not None and not _CODECS.fullmatch(self.codecs):
-            raise InvalidInput("codecs are RFC 6381 formats parted by commas, as in avc1.64001f,mp4a.40.2")
+        _check(self)
         if self.frame_rate is not None:
             # Section 4.4.6.2, FRAME-RATE: "rounded to three decimal places".
             rounded = Fraction(round(self.frame_rate * 1000), 1000)
@@ -55,13 +47,39 @@ class VariantStream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IFrameStream:
+    """One EXT-X-I-FRAME-STREAM-INF tag: a media playlist of I-frames, for trick play (section 4.4.6.3)."""
+
+    uri: str
+    bandwidth: int  # BANDWIDTH
+    average_bandwidth: int | None = None  # AVERAGE-BANDWIDTH
+    codecs: str | None = None  # CODECS
+    resolution: Resolution | None = None  # RESOLUTION
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput where a value cannot be written."""
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MultivariantPlaylist:
     """The variant streams of one presentation."""
 
     variant_streams: tuple[VariantStream, ...] = ()
+    i_frame_streams: tuple[IFrameStream, ...] = ()
     independent_segments: bool = False  # EXT-X-INDEPENDENT-SEGMENTS
 
     @property
     def version(self) -> int:
         """The least EXT-X-VERSION that fits (section 8): nothing that is used here asks for more."""
         return 1
+
+
+def _check(stream: VariantStream | IFrameStream) -> None:
+    if not is_uri(stream.uri):
+        raise InvalidInput("a variant stream's URI has the characters of RFC 3986 and does not start with '#'")
+    for bits_per_second in (stream.bandwidth, stream.average_bandwidth or 0):
+        if not 0 <= bits_per_second <= MAX_DECIMAL_INTEGER:
+            raise InvalidInput("a bandwidth is from 0 to 2^64-1 bits per second")
+    if stream.codecs is not None and not _CODECS.fullmatch(stream.codecs):
+        raise InvalidInput("codecs are RFC 6381 formats parted by commas, as in avc1.64001f,mp4a.40.2")

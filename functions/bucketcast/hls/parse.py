@@ -21,14 +21,26 @@ from bucketcast.hls.attributes import (
     read_quoted,
 )
 from bucketcast.hls.media_playlist import MediaPlaylist, PlaylistType
-from bucketcast.hls.multivariant_playlist import MultivariantPlaylist, Resolution, VariantStream
-from bucketcast.hls.segment import MediaSegment
+from bucketcast.hls.multivariant_playlist import (
+    IFrameStream,
+    MultivariantPlaylist,
+    Resolution,
+    VariantStream,
+)
+from bucketcast.hls.segment import ByteRange, MediaSegment
 
 # The newest protocol version that the draft describes.
 MAX_VERSION = 13
 
 _VALUELESS_TAGS = frozenset(
-    {"EXTM3U", "EXT-X-INDEPENDENT-SEGMENTS", "EXT-X-ENDLIST", "EXT-X-DISCONTINUITY", "EXT-X-GAP"}
+    {
+        "EXTM3U",
+        "EXT-X-INDEPENDENT-SEGMENTS",
+        "EXT-X-I-FRAMES-ONLY",
+        "EXT-X-ENDLIST",
+        "EXT-X-DISCONTINUITY",
+        "EXT-X-GAP",
+    }
 )
 _MEDIA_PLAYLIST_TAGS = frozenset(
     {
@@ -37,11 +49,14 @@ _MEDIA_PLAYLIST_TAGS = frozenset(
         "EXT-X-DISCONTINUITY-SEQUENCE",
         "EXT-X-ENDLIST",
         "EXT-X-PLAYLIST-TYPE",
+        "EXT-X-I-FRAMES-ONLY",
         "EXT-X-PART-INF",
         "EXT-X-SERVER-CONTROL",
     }
 )
-_SEGMENT_TAGS = frozenset({"EXTINF", "EXT-X-DISCONTINUITY", "EXT-X-PROGRAM-DATE-TIME", "EXT-X-GAP"})
+_SEGMENT_TAGS = frozenset(
+    {"EXTINF", "EXT-X-BYTERANGE", "EXT-X-DISCONTINUITY", "EXT-X-PROGRAM-DATE-TIME", "EXT-X-GAP"}
+)
 _OTHER_MEDIA_TAGS = frozenset(
     {
         "EXT-X-BITRATE",
@@ -68,9 +83,7 @@ _ONCE_ONLY_TAGS = _MEDIA_PLAYLIST_TAGS | {
     "EXT-X-START",
 }
 # These say which bytes a segment is, or what a line means: to ignore one would be to misread the playlist.
-_UNREAD_TAGS = frozenset(
-    {"EXT-X-BYTERANGE", "EXT-X-KEY", "EXT-X-MAP", "EXT-X-I-FRAMES-ONLY", "EXT-X-SKIP", "EXT-X-DEFINE"}
-)
+_UNREAD_TAGS = frozenset({"EXT-X-KEY", "EXT-X-MAP", "EXT-X-SKIP", "EXT-X-DEFINE"})
 _TAG = re.compile(r"#(EXT[^:\s]*)(?::(.*))?")
 _FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 _RESOLUTION = re.compile(r"([0-9]+)x([0-9]+)")
@@ -200,6 +213,7 @@ def _media_playlist(entries: Sequence[_Tag | _Uri], once_only: Mapping[str, _Tag
             discontinuity_sequence=_integer_of(once_only, "EXT-X-DISCONTINUITY-SEQUENCE", 0),
             independent_segments="EXT-X-INDEPENDENT-SEGMENTS" in once_only,
             playlist_type=_playlist_type(once_only),
+            i_frames_only=_i_frames_only(once_only, version),
             ended="EXT-X-ENDLIST" in once_only,
             segments=tuple(_segments(entries, version, target_duration)),
         )
@@ -233,11 +247,25 @@ def _playlist_type(once_only: Mapping[str, _Tag]) -> PlaylistType | None:
     return PlaylistType(tag.value)
 
 
+def _i_frames_only(once_only: Mapping[str, _Tag], version: int) -> bool:
+    tag = once_only.get("EXT-X-I-FRAMES-ONLY")
+    _check_version(tag, version)
+    return tag is not None
+
+
+def _check_version(tag: _Tag | None, version: int) -> None:
+    # Sections 4.4.3.6 and 4.4.4.2: use "REQUIRES a compatibility version number of 4 or greater".
+    if tag is not None and version < 4:
+        raise PlaylistSyntaxError(f"give EXT-X-VERSION 4 or higher: {tag.name} needs it", line=tag.line)
+
+
 def _segments(entries: Sequence[_Tag | _Uri], version: int, target_duration: int) -> Iterator[MediaSegment]:
     tags: dict[str, _Tag] = {}
+    before: MediaSegment | None = None
     for entry in entries:
         if isinstance(entry, _Uri):
-            yield _segment(entry, tags, version, target_duration)
+            before = _segment(entry, tags, before, version, target_duration)
+            yield before
             tags = {}
         elif entry.name in tags:
             raise PlaylistSyntaxError(f"write {entry.name} once before a segment", line=entry.line)
@@ -247,7 +275,9 @@ def _segments(entries: Sequence[_Tag | _Uri], version: int, target_duration: int
         raise PlaylistSyntaxError(f"add the URI line of the segment that {tag.name} speaks of", line=tag.line)
 
 
-def _segment(uri: _Uri, tags: Mapping[str, _Tag], version: int, target_duration: int) -> MediaSegment:
+def _segment(
+    uri: _Uri, tags: Mapping[str, _Tag], before: MediaSegment | None, version: int, target_duration: int
+) -> MediaSegment:
     # Section 4.4.4.1: "This tag is REQUIRED for each Media Segment."
     if "EXTINF" not in tags:
         raise PlaylistSyntaxError("add an EXTINF tag before the segment's URI", line=uri.line)
@@ -258,7 +288,36 @@ def _segment(uri: _Uri, tags: Mapping[str, _Tag], version: int, target_duration:
         program_date_time=None if date_time is None else read_date_time(date_time.value, line=date_time.line),
         discontinuity="EXT-X-DISCONTINUITY" in tags,
         gap="EXT-X-GAP" in tags,
+        byte_range=_byte_range(uri, tags.get("EXT-X-BYTERANGE"), before, version),
     )
+
+
+def _byte_range(uri: _Uri, tag: _Tag | None, before: MediaSegment | None, version: int) -> ByteRange | None:
+    if tag is None:
+        return None
+    _check_version(tag, version)
+    # Section 4.4.4.2: "#EXT-X-BYTERANGE:<n>[@<o>]"
+    length, at, offset = tag.value.partition("@")
+    try:
+        return ByteRange(
+            length=read_integer(length, line=tag.line),
+            offset=read_integer(offset, line=tag.line) if at else _next_offset(uri, tag, before),
+        )
+    except PlaylistSyntaxError:
+        raise
+    except InvalidInput as error:
+        raise PlaylistSyntaxError(str(error), line=tag.line) from error
+
+
+def _next_offset(uri: _Uri, tag: _Tag, before: MediaSegment | None) -> int:
+    # Section 4.4.4.2: "If o is not present, a previous Media Segment MUST appear in the Playlist file and MUST
+    # be a sub-range of the same media resource"
+    if before is None or before.uri != uri.text or before.byte_range is None:
+        raise PlaylistSyntaxError(
+            "give the byte range an offset, as in 1000@0: the segment before is of another resource",
+            line=tag.line,
+        )
+    return before.byte_range.end
 
 
 def _extinf(tag: _Tag, version: int, target_duration: int) -> timedelta:
@@ -285,6 +344,11 @@ def _multivariant_playlist(
     _version(once_only)
     return MultivariantPlaylist(
         variant_streams=tuple(_variant_streams(entries)),
+        i_frame_streams=tuple(
+            _i_frame_stream(entry)
+            for entry in entries
+            if isinstance(entry, _Tag) and entry.name == "EXT-X-I-FRAME-STREAM-INF"
+        ),
         independent_segments="EXT-X-INDEPENDENT-SEGMENTS" in once_only,
     )
 
@@ -311,14 +375,11 @@ def _check_uri_line_came(tag: _Tag | None) -> None:
 
 def _variant_stream(uri: _Uri, tag: _Tag) -> VariantStream:
     attributes = read_attributes(tag.value, line=tag.line)
-    # Section 4.4.6.2: "Every EXT-X-STREAM-INF tag MUST include the BANDWIDTH attribute."
-    if "BANDWIDTH" not in attributes:
-        raise PlaylistSyntaxError("add the BANDWIDTH attribute", line=tag.line)
     average_bandwidth, codecs = attributes.get("AVERAGE-BANDWIDTH"), attributes.get("CODECS")
     try:
         return VariantStream(
             uri=uri.text,
-            bandwidth=read_integer(attributes["BANDWIDTH"], line=tag.line),
+            bandwidth=_bandwidth(attributes, tag.line),
             average_bandwidth=None
             if average_bandwidth is None
             else read_integer(average_bandwidth, line=tag.line),
@@ -330,6 +391,36 @@ def _variant_stream(uri: _Uri, tag: _Tag) -> VariantStream:
         raise
     except InvalidInput as error:
         raise PlaylistSyntaxError(str(error), line=tag.line) from error
+
+
+def _i_frame_stream(tag: _Tag) -> IFrameStream:
+    attributes = read_attributes(tag.value, line=tag.line)
+    # Section 4.4.6.3: "Every EXT-X-I-FRAME-STREAM-INF tag MUST include a BANDWIDTH attribute and a URI
+    # attribute."
+    if "URI" not in attributes:
+        raise PlaylistSyntaxError("add the URI attribute", line=tag.line)
+    average_bandwidth, codecs = attributes.get("AVERAGE-BANDWIDTH"), attributes.get("CODECS")
+    try:
+        return IFrameStream(
+            uri=read_quoted(attributes["URI"], line=tag.line),
+            bandwidth=_bandwidth(attributes, tag.line),
+            average_bandwidth=None
+            if average_bandwidth is None
+            else read_integer(average_bandwidth, line=tag.line),
+            codecs=None if codecs is None else read_quoted(codecs, line=tag.line),
+            resolution=_resolution(attributes, tag.line),
+        )
+    except PlaylistSyntaxError:
+        raise
+    except InvalidInput as error:
+        raise PlaylistSyntaxError(str(error), line=tag.line) from error
+
+
+def _bandwidth(attributes: Mapping[str, str], line: int) -> int:
+    # Section 4.4.6.2: "Every EXT-X-STREAM-INF tag MUST include the BANDWIDTH attribute."
+    if "BANDWIDTH" not in attributes:
+        raise PlaylistSyntaxError("add the BANDWIDTH attribute", line=line)
+    return read_integer(attributes["BANDWIDTH"], line=line)
 
 
 def _resolution(attributes: Mapping[str, str], line: int) -> Resolution | None:

@@ -4,7 +4,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bucketcast.errors import InvalidInput
-from bucketcast.hls.attributes import is_uri
+from bucketcast.hls.attributes import MAX_DECIMAL_INTEGER, is_uri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByteRange:
+    """The part of a resource that a segment is: *length* bytes from *offset* on."""
+
+    length: int
+    offset: int
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput where there is no such part."""
+        if not 1 <= self.length <= MAX_DECIMAL_INTEGER or not 0 <= self.offset <= MAX_DECIMAL_INTEGER:
+            raise InvalidInput("a byte range has at least 1 byte, and an offset of at least 0, both below 2^64")
+
+    @property
+    def end(self) -> int:
+        """The offset of the byte behind it."""
+        return self.offset + self.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +34,7 @@ class MediaSegment:
     program_date_time: datetime | None = None  # EXT-X-PROGRAM-DATE-TIME, in UTC
     discontinuity: bool = False  # EXT-X-DISCONTINUITY
     gap: bool = False  # EXT-X-GAP
+    byte_range: ByteRange | None = None  # EXT-X-BYTERANGE; None is all of the resource
 
     def __post_init__(self) -> None:
         """Raise InvalidInput where a value cannot be written into a playlist."""

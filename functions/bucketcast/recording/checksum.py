@@ -1,7 +1,7 @@
 """CRC32C (RFC 9260, appendix B) of objects that are joined, from the checksums of what they are joined of.
 
-Appending *n* bytes multiplies a CRC by x^(8n) modulo the polynomial, over GF(2): a linear map of its 32 bits, made
-of maps for 1, 2, 4, ... bytes.
+Appending *n* bytes multiplies a CRC by x^(8n) modulo the polynomial, over GF(2): a linear map of its 32 bits,
+made of maps for 1, 2, 4, ... bytes.
 """
 
 import base64

@@ -35,6 +35,7 @@ class ExpiredSession(Struct, frozen=True, kw_only=True):
     """
 
     session: SessionNumber
+    broadcast: BroadcastNumber
     until: SegmentIndex | None
     is_newest: bool
 
@@ -56,7 +57,10 @@ def expired_sessions(
     named = _first_named(document)
     return tuple(
         ExpiredSession(
-            session=seal.session, until=named.get(seal.session), is_newest=seal == sealed[-1].seal
+            session=seal.session,
+            broadcast=seal.broadcast,
+            until=named.get(seal.session),
+            is_newest=seal == sealed[-1].seal,
         )
         for seal in (session.seal for session in sealed)
         if seal.broadcast <= document.ended_broadcasts

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from bucketcast.stream.identifiers import StreamId
 
-# Shared caches may hold a segment for as long (its max-age), and a new stream's segments would have the names of
-# the old one's. An encoder that went on unawares is over long before.
+# Shared caches may hold a segment for as long (its max-age), and a new stream's segments would have its name.
+# An encoder that went on unawares is over long before.
 BURIED: Final = timedelta(days=1)
 
 

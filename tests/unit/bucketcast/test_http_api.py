@@ -10,7 +10,7 @@ from werkzeug.test import Client, EnvironBuilder
 
 from bucketcast import http_api
 from bucketcast.errors import BucketcastError, InvalidRecord, TooManyWrites, Unavailable
-from bucketcast.http_api import MAX_REQUEST_BYTES, PROBLEM
+from bucketcast.http_api import MAX_REQUEST_BYTES, PROBLEM, Owner, WorkflowSteps
 from bucketcast.records import JSON, encode_record
 from bucketcast.stream.configuration import MAX_RUNGS
 from bucketcast.stream.document import StreamDocument
@@ -32,7 +32,17 @@ def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] |
 def api(
     world: World, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = AUTHORIZED
 ) -> Response:
-    return http_api.streams(request(method, path, body, headers), world.streams, world.publisher, TOKEN)
+    return http_api.streams(request(method, path, body, headers), owner(world))
+
+
+def owner(world: World) -> Owner:
+    return Owner(
+        streams=world.streams,
+        publisher=world.publisher,
+        recordings=world.recordings,
+        deletions=world.deletions,
+        admin_token=TOKEN,
+    )
 
 
 def sessions(world: World, method: str, path: str, body: bytes = b"") -> Response:
@@ -85,10 +95,7 @@ def test_head_is_answered_like_get_without_the_body(path: str) -> None:
     world = on_air()
     get = request("GET", path, headers=AUTHORIZED)
     head = request("HEAD", path, headers=AUTHORIZED)
-    answers = [
-        Client(http_api.streams(asked, world.streams, world.publisher, TOKEN)).open(asked.environ)
-        for asked in (get, head)
-    ]
+    answers = [Client(http_api.streams(asked, owner(world))).open(asked.environ) for asked in (get, head)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].headers == answers[1].headers
     assert int(answers[1].headers["Content-Length"]) == len(answers[0].data)
@@ -99,7 +106,7 @@ def test_head_is_answered_like_get_without_the_body(path: str) -> None:
     ("methods", "path", "allow"),
     [
         (("PUT", "DELETE", "OPTIONS"), "/v1/streams", "GET, POST, HEAD"),
-        (("POST", "DELETE"), "/v1/streams/demo", "GET, HEAD"),
+        (("POST", "PUT"), "/v1/streams/demo", "GET, DELETE, HEAD"),
         (("GET", "HEAD", "DELETE"), "/v1/streams/demo/end", "POST"),
     ],
 )
@@ -350,3 +357,94 @@ def test_an_encoders_request_that_cannot_be_done_leaves_no_trace(
 def test_a_claim_for_a_rung_without_a_slot_is_the_encoders_mistake() -> None:
     response = sessions(World(slots=SLOTS[1:]), "POST", "/claim", encode_record(claim_request(A)))
     assert problem(response)["detail"] == "the stream has no slot for 720p"
+
+
+def step(world: World, path: str, body: object, method: str = "POST") -> Response:
+    steps = WorkflowSteps(recordings=world.recordings, finalizer=world.finalizer, clean_up=world.clean_up)
+    return http_api.workflow_step(request(method, path, json.dumps(body).encode()), steps)
+
+
+def ended() -> World:
+    """A stream whose broadcast was ended by its owner."""
+    world = on_air()
+    assert api(world, "POST", "/v1/streams/demo/end").status_code == 200
+    world.clock.advance(2)
+    world.wake()
+    return world
+
+
+def recordings(world: World) -> list[dict[str, Any]]:
+    response = api(world, "GET", "/v1/streams/demo/recordings")
+    assert response.status_code == 200
+    found: list[dict[str, Any]] = json.loads(response.data)["recordings"]
+    return found
+
+
+SUBJECT = {"stream": "demo", "broadcast": 1}
+
+
+def test_an_end_begins_a_recording() -> None:
+    world = ended()
+    assert world.executions.started == [("finalize_recording", SUBJECT)]
+    assert [(found["broadcast"], found["state"], found["files"]) for found in recordings(world)] == [
+        (1, "waiting", [])
+    ]
+
+
+def test_a_workflow_asks_whether_a_broadcast_is_over() -> None:
+    response = step(ended(), "/rest", SUBJECT)
+    assert (response.status_code, json.loads(response.data)) == (
+        200,
+        {"over": True, "on_air": False, "seconds": 0},
+    )
+
+
+def test_a_workflow_says_what_failed_and_its_owner_starts_it_again() -> None:
+    world = ended()
+    assert step(world, "/fail", {**SUBJECT, "step": "finalize", "reason": "why"}).status_code == 204
+    [found] = recordings(world)
+    assert (found["state"], found["failed_step"], found["reason"]) == ("failed", "finalize", "why")
+    response = api(world, "POST", "/v1/streams/demo/recordings/1/finalize")
+    assert response.status_code == 202
+    assert json.loads(response.data)["recordings"][0]["state"] == "waiting"
+    assert len(world.executions.started) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/streams/demo/recordings/2/finalize", "/v1/streams/demo/recordings/x/finalize", "/v1/streams/demo/x"],
+)
+def test_a_recording_that_is_not_there_is_not_found(path: str) -> None:
+    assert problem(api(ended(), "POST", path))["status"] == 404
+
+
+def test_a_workflow_cleans_up_or_says_what_would_go() -> None:
+    world = ended()
+    world.clock.advance(8 * 86_400)
+    for dry_run in (True, True, False):
+        response = step(world, "/clean-up", {"dry_run": dry_run})
+        assert response.status_code == 200
+        assert json.loads(response.data)["more"] is False
+
+
+@pytest.mark.parametrize("path", ["/rest", "/finalize", "/fail", "/clean-up"])
+def test_what_a_workflow_asks_wrongly_is_told(path: str) -> None:
+    assert problem(step(World(), path, {"unknown": 1}))["status"] == 400
+    assert problem(step(World(), path, {}, method="GET"))["status"] == 405
+    assert problem(step(World(), path + "s", {}))["status"] == 404
+
+
+def test_a_stream_is_deleted_and_its_id_free_a_day_after() -> None:
+    world = ended()
+    assert problem(api(world, "DELETE", "/v1/streams/demo?keep_recordings=perhaps"))["status"] == 400
+    assert api(world, "DELETE", "/v1/streams/demo").status_code == 204
+    assert api(world, "GET", "/v1/streams/demo").status_code == 404
+    assert api(world, "DELETE", "/v1/streams/demo").status_code == 404
+    assert "a day after" in problem(api(world, "POST", "/v1/streams", b'{"id": "demo"}'))["detail"]
+    world.clock.advance(86_400)
+    step(world, "/clean-up", {})
+    assert api(world, "POST", "/v1/streams", b'{"id": "demo"}').status_code == 201
+
+
+def test_a_stream_on_air_is_not_deleted() -> None:
+    assert "end its broadcast first" in problem(api(on_air(), "DELETE", "/v1/streams/demo"))["detail"]

@@ -7,6 +7,8 @@ COMPLETE = {
     "GOOGLE_CLOUD_PROJECT": "demo",
     "BUCKETCAST_MEDIA_BUCKET": "media",
     "BUCKETCAST_INGEST_BUCKET": "ingest",
+    "BUCKETCAST_RECORDING_BUCKET": "recording",
+    "BUCKETCAST_LOCATION": "europe-west1",
     "BUCKETCAST_ADMIN_TOKEN": "0123456789abcdef",
 }
 
@@ -16,6 +18,13 @@ def test_settings_are_read_from_the_environment() -> None:
     assert (settings.project, settings.media_bucket, settings.ingest_bucket) == ("demo", "media", "ingest")
     assert settings.admin_token == COMPLETE["BUCKETCAST_ADMIN_TOKEN"]
     assert not settings.emulated
+    assert settings.recording_bucket == "recording"
+    assert (settings.workflows, settings.workflows_emulator) == ("projects/demo/locations/europe-west1", "")
+
+
+def test_the_local_cloud_s_workflows_have_an_address_of_their_own() -> None:
+    settings = read_settings(COMPLETE | {"WORKFLOWS_EMULATOR_HOST": "127.0.0.1:8"})
+    assert settings.workflows_emulator == "127.0.0.1:8"
 
 
 def test_the_local_cloud_is_known_by_its_storage() -> None:

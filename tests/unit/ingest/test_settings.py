@@ -13,6 +13,7 @@ REQUIRED = {
     "GOOGLE_CLOUD_PROJECT": "project",
     "BUCKETCAST_MEDIA_BUCKET": "media",
     "BUCKETCAST_INGEST_BUCKET": "ingest",
+    "BUCKETCAST_RECORDING_BUCKET": "recording",
     "BUCKETCAST_PUBLISH_URL": "https://functions/publish",
     "BUCKETCAST_SESSIONS_URL": "https://functions/sessions",
 }

@@ -17,6 +17,7 @@ from local_cloud.connections import listen
 from local_cloud.events import Backoff
 from local_cloud.faults import FaultPlan, UploadFaults
 from local_cloud.functions import FunctionTarget, SignatureType
+from local_cloud.run_jobs import JobOptions
 
 END_SECONDS = 5
 
@@ -34,8 +35,8 @@ def test_defaults_are_those_of_the_address_table() -> None:
 def test_every_option_is_followed() -> None:
     arguments = """--host 127.0.0.2 --port 1 --firestore-port 2 --data d --project p --media-bucket mmm
         --ingest-bucket iii --recording-bucket rrr --trigger woken --functions f.py --function woken:cloudevent
-        --function api:http --timer reap=2.5 --health-check http://x/ --event-backoff 0.5
-        --fault uploads.unavailable=0.1 --fault-seed 7 --no-write-limit"""
+        --function api:http --timer reap=2.5 --job again={"command":["true"]} --health-check http://x/
+        --event-backoff 0.5 --fault uploads.unavailable=0.1 --fault-seed 7 --no-write-limit"""
     assert parse_arguments(arguments.split()) == CloudOptions(
         host="127.0.0.2",
         port=1,
@@ -53,6 +54,7 @@ def test_every_option_is_followed() -> None:
             FunctionTarget(name="api", signature=SignatureType.HTTP),
         ),
         timers=(("reap", timedelta(seconds=2.5)),),
+        jobs=(JobOptions(name="again", command=("true",)),),
         health_checks=("http://x/",),
         event_backoff=Backoff(first=timedelta(seconds=0.5)),
         faults=FaultPlan(uploads=(UploadFaults(unavailable=0.1),)),
@@ -68,6 +70,7 @@ def test_every_option_is_followed() -> None:
         ["--function", "api"],
         ["--timer", "reap"],
         ["--timer", "reap=0"],
+        ["--job", "again"],
         ["--port", "x"],
     ],
 )

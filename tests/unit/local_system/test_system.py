@@ -34,7 +34,9 @@ def answering(status: int, content: bytes) -> Iterator[int]:
 
 def system(port: int, folder: Path) -> System:
     return System(
-        ports=Ports(web=port, rtmp=2, whip=5, metrics=3, firestore=4), admin_token="0" * 16, logs=folder
+        ports=Ports(web=port, rtmp=2, whip=5, metrics=3, firestore=4, workflows=6),
+        admin_token="0" * 16,
+        logs=folder,
     )
 
 

@@ -28,17 +28,9 @@ class RecordingWorld(World):
 
     def __init__(self, *, reconnect_window: int = 60) -> None:
         super().__init__(reconnect_window=reconnect_window)
-        self.recording_documents = FakeRecordingDocuments()
-        self.executions = FakeExecutions()
-        self.recordings = Recordings(
-            documents=self.recording_documents,
-            executions=self.executions,
-            publisher=self.publisher,
-            clock=self.clock,
-        )
 
     @property
-    def recording(self) -> RecordingDocument:
+    def document_of_one(self) -> RecordingDocument:
         stored = self.recording_documents.read(STREAM, ONE)
         assert stored is not None
         return stored.document
@@ -72,7 +64,8 @@ def test_an_interruption_starts_one_execution_however_often_it_is_seen(world: Re
         world.see()
         world.reap()
     assert world.executions.started == [(WORKFLOW, {"stream": STREAM, "broadcast": 1})]
-    assert (world.recording.state, world.recording.execution) == (RecordingState.WAITING, "executions/1")
+    assert world.document_of_one.state is RecordingState.WAITING
+    assert world.document_of_one.execution == "executions/1"
 
 
 def test_a_stream_that_is_not_to_be_recorded_starts_nothing(world: RecordingWorld) -> None:
@@ -107,7 +100,7 @@ def test_while_the_window_runs_it_is_asked_for_again_when_that_is_over(world: Re
     assert rest.seconds == 50  # of 60, which count from when the broadcaster was last heard
     world.clock.advance(rest.seconds)
     assert world.recordings.rest(STREAM, ONE) == Rest(over=True, on_air=False)
-    assert world.recording.state is RecordingState.FINALIZING
+    assert world.document_of_one.state is RecordingState.FINALIZING
 
 
 def test_a_broadcast_that_neither_rests_nor_is_on_air_is_asked_for_soon(world: RecordingWorld) -> None:
@@ -122,14 +115,14 @@ def test_a_broadcast_that_goes_on_needs_no_execution_until_it_rests_again(world:
     world.clock.advance(4)
     world.report(second, B, THREE)
     assert world.recordings.rest(STREAM, ONE) == Rest(over=False, on_air=True)
-    assert world.recording.state is RecordingState.RECORDING
+    assert world.document_of_one.state is RecordingState.RECORDING
     world.executions.states["executions/1"] = ExecutionState.OVER
     world.reap()
     assert len(world.executions.started) == 1
     world.clock.advance(SILENCE)
     world.see()
     assert len(world.executions.started) == 2
-    assert world.recording.execution == "executions/2"
+    assert world.document_of_one.execution == "executions/2"
 
 
 def test_a_recording_that_was_never_begun_is_not_found(world: RecordingWorld) -> None:
@@ -152,11 +145,11 @@ def test_an_execution_that_was_decided_and_not_started_is_started_by_the_reaper(
     assert world.executions.started == []  # whoever decided it may be about to
     world.clock.advance(STARTING.total_seconds())
     killed.reap([])  # one recording's trouble is logged
-    assert world.recording.executions == 2
+    assert world.document_of_one.executions == 2
     world.clock.advance(STARTING.total_seconds())
     world.reap()
     assert len(world.executions.started) == 1
-    assert world.recording.execution == "executions/1"
+    assert world.document_of_one.execution == "executions/1"
 
 
 def replace_executions(recordings: Recordings, executions: FakeExecutions) -> Recordings:
@@ -175,7 +168,8 @@ def test_an_execution_that_died_half_way_is_begun_anew_a_few_times(world: Record
             world.executions.states[name] = ExecutionState.OVER
         world.reap()
     assert len(world.executions.started) == MAX_EXECUTIONS
-    assert (world.recording.state, world.recording.failed_step) == (RecordingState.FAILED, "waiting")
+    assert world.document_of_one.state is RecordingState.FAILED
+    assert world.document_of_one.failed_step == "waiting"
 
 
 def test_what_was_decided_while_an_execution_was_looked_at_stays(world: RecordingWorld) -> None:
@@ -187,7 +181,7 @@ def test_what_was_decided_while_an_execution_was_looked_at_stays(world: Recordin
             return ExecutionState.OVER
 
     replace_executions(world.recordings, Finished()).reap([])
-    assert world.recording.state is RecordingState.FAILED
+    assert world.document_of_one.state is RecordingState.FAILED
     assert len(world.executions.started) == 1
 
 
@@ -195,18 +189,18 @@ def test_a_failure_names_its_step_and_is_tried_again_when_its_owner_says_so(worl
     world.see()
     for _ in range(2):
         world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
-    assert (world.recording.state, world.recording.failed_step, world.recording.reason) == (
+    assert (world.document_of_one.state, world.document_of_one.failed_step, world.document_of_one.reason) == (
         RecordingState.FAILED,
         "finalize",
         "why",
     )
     world.clock.advance(60)
     world.recordings.rest(STREAM, ONE)
-    assert world.recording.state is RecordingState.FAILED
+    assert world.document_of_one.state is RecordingState.FAILED
     for _ in range(2):
         world.recordings.finalize_again(STREAM, ONE)
     assert len(world.executions.started) == 2
-    assert (world.recording.state, world.recording.reason) == (RecordingState.WAITING, "")
+    assert (world.document_of_one.state, world.document_of_one.reason) == (RecordingState.WAITING, "")
 
 
 def test_a_change_that_meets_others_all_the_time_is_given_up(world: RecordingWorld) -> None:
@@ -217,7 +211,7 @@ def test_a_change_that_meets_others_all_the_time_is_given_up(world: RecordingWor
             raise PreconditionFailed(document.stream)
 
     contended = Contended()
-    contended.create(world.recording)
+    contended.create(world.document_of_one)
     recordings = Recordings(
         documents=contended, executions=world.executions, publisher=world.publisher, clock=world.clock
     )

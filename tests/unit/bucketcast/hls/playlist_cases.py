@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from bucketcast.hls import (
+    ByteRange,
+    IFrameStream,
     MediaPlaylist,
     MediaSegment,
     MultivariantPlaylist,
@@ -36,6 +38,10 @@ class MalformedCase:
 
 def _seconds(text: str) -> timedelta:
     return timedelta(microseconds=int(Fraction(text) * 1_000_000))
+
+
+def _media(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in ("#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-TARGETDURATION:2", *lines))
 
 
 VALID: tuple[ValidCase, ...] = (
@@ -228,6 +234,82 @@ RESOLUTION=1920x1080,FRAME-RATE=29.970
         ),
     ),
     ValidCase(
+        name="I-frames as byte ranges",
+        text="""\
+#EXTM3U
+#EXT-X-VERSION:4
+#EXT-X-TARGETDURATION:6
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-I-FRAMES-ONLY
+#EXT-X-MEDIA-SEQUENCE:0
+#EXT-X-DISCONTINUITY-SEQUENCE:0
+#EXTINF:6.000,
+#EXT-X-BYTERANGE:9400@564
+0.ts
+#EXT-X-ENDLIST
+""",
+        playlist=MediaPlaylist(
+            target_duration=6,
+            playlist_type=PlaylistType.VOD,
+            i_frames_only=True,
+            ended=True,
+            segments=(
+                MediaSegment(uri="0.ts", duration=_seconds("6"), byte_range=ByteRange(length=9400, offset=564)),
+            ),
+        ),
+    ),
+    ValidCase(
+        name="a byte range without an offset goes on where the one before ended",
+        text=_media(
+            "#EXTINF:2.0,", "#EXT-X-BYTERANGE:5@7", "a.ts", "#EXTINF:2.0,", "#EXT-X-BYTERANGE:3", "a.ts"
+        ),
+        playlist=MediaPlaylist(
+            target_duration=2,
+            segments=(
+                MediaSegment(uri="a.ts", duration=_seconds("2"), byte_range=ByteRange(length=5, offset=7)),
+                MediaSegment(uri="a.ts", duration=_seconds("2"), byte_range=ByteRange(length=3, offset=12)),
+            ),
+        ),
+        rendered="""\
+#EXTM3U
+#EXT-X-VERSION:4
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:0
+#EXT-X-DISCONTINUITY-SEQUENCE:0
+#EXTINF:2.000,
+#EXT-X-BYTERANGE:5@7
+a.ts
+#EXTINF:2.000,
+#EXT-X-BYTERANGE:3@12
+a.ts
+""",
+    ),
+    ValidCase(
+        name="multivariant with I-frames",
+        text="""\
+#EXTM3U
+#EXT-X-VERSION:1
+#EXT-X-STREAM-INF:BANDWIDTH=1200000
+360p/playlist.m3u8
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=90000,AVERAGE-BANDWIDTH=80000,CODECS="avc1.64001e",RESOLUTION=640x360,\
+URI="360p/iframes.m3u8"
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=10000,URI="144p/iframes.m3u8"
+""",
+        playlist=MultivariantPlaylist(
+            variant_streams=(VariantStream(uri="360p/playlist.m3u8", bandwidth=1_200_000),),
+            i_frame_streams=(
+                IFrameStream(
+                    uri="360p/iframes.m3u8",
+                    bandwidth=90_000,
+                    average_bandwidth=80_000,
+                    codecs="avc1.64001e",
+                    resolution=Resolution(width=640, height=360),
+                ),
+                IFrameStream(uri="144p/iframes.m3u8", bandwidth=10_000),
+            ),
+        ),
+    ),
+    ValidCase(
         name="multivariant with what is not read: renditions, unknown attributes, a tag before the URI",
         text="""\
 #EXTM3U
@@ -256,10 +338,6 @@ low.m3u8
 )
 
 
-def _media(*lines: str) -> str:
-    return "".join(f"{line}\n" for line in ("#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-TARGETDURATION:2", *lines))
-
-
 def _stream_inf(attributes: str) -> str:
     return f"#EXTM3U\n#EXT-X-STREAM-INF:{attributes}\nlow.m3u8\n"
 
@@ -280,7 +358,71 @@ MALFORMED: tuple[MalformedCase, ...] = (
         name="space after a tag", text=_media("#EXT-X-ENDLIST "), line=4, remedy="leave out the space"
     ),
     MalformedCase(name="value without need", text=_media("#EXT-X-ENDLIST:1"), line=4, remedy="takes no value"),
-    MalformedCase(name="byte range", text=_media("#EXT-X-BYTERANGE:1@2"), line=4, remedy="leave it out"),
+    MalformedCase(
+        name="byte range of no segment", text=_media("#EXT-X-BYTERANGE:1@2"), line=4, remedy="add the URI line"
+    ),
+    MalformedCase(
+        name="byte range without an offset",
+        text=_media("#EXTINF:2.0,", "a.ts", "#EXTINF:2.0,", "#EXT-X-BYTERANGE:1", "a.ts"),
+        line=7,
+        remedy="give the byte range an offset",
+    ),
+    MalformedCase(
+        name="byte range that goes on in another resource",
+        text=_media(
+            "#EXTINF:2.0,", "#EXT-X-BYTERANGE:1@0", "a.ts", "#EXTINF:2.0,", "#EXT-X-BYTERANGE:1", "b.ts"
+        ),
+        line=8,
+        remedy="of another resource",
+    ),
+    MalformedCase(
+        name="first byte range without an offset",
+        text=_media("#EXTINF:2.0,", "#EXT-X-BYTERANGE:1", "a.ts"),
+        line=5,
+        remedy="give the byte range an offset",
+    ),
+    MalformedCase(
+        name="byte range of nothing",
+        text=_media("#EXTINF:2.0,", "#EXT-X-BYTERANGE:0@1", "a.ts"),
+        line=5,
+        remedy="at least 1 byte",
+    ),
+    MalformedCase(
+        name="byte range with a bare @",
+        text=_media("#EXTINF:2.0,", "#EXT-X-BYTERANGE:1@", "a.ts"),
+        line=5,
+        remedy="whole number",
+    ),
+    MalformedCase(
+        name="byte range in version 3",
+        text="#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\n#EXT-X-BYTERANGE:1@0\na.ts\n",
+        line=5,
+        remedy="EXT-X-VERSION 4 or higher",
+    ),
+    MalformedCase(
+        name="I-frames in version 3",
+        text="#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-I-FRAMES-ONLY\n",
+        line=4,
+        remedy="EXT-X-VERSION 4 or higher",
+    ),
+    MalformedCase(
+        name="I-frames without URI",
+        text="#EXTM3U\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1\n",
+        line=2,
+        remedy="add the URI attribute",
+    ),
+    MalformedCase(
+        name="I-frames without bandwidth",
+        text='#EXTM3U\n#EXT-X-I-FRAME-STREAM-INF:URI="a"\n',
+        line=2,
+        remedy="add the BANDWIDTH",
+    ),
+    MalformedCase(
+        name="I-frames at no URI",
+        text='#EXTM3U\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI="a b"\n',
+        line=2,
+        remedy="RFC 3986",
+    ),
     MalformedCase(
         name="initialization section", text=_media('#EXT-X-MAP:URI="a"'), line=4, remedy="leave it out"
     ),

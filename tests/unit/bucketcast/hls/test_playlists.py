@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import bucketcast.hls
 from bucketcast.errors import InvalidInput, PlaylistSyntaxError
 from bucketcast.hls import (
+    ByteRange,
+    IFrameStream,
     MediaPlaylist,
     MediaSegment,
     MultivariantPlaylist,
@@ -37,6 +39,7 @@ def media_playlists(draw: st.DrawFn) -> MediaPlaylist:
         program_date_time=st.none() | st.datetimes(timezones=st.just(UTC)),
         discontinuity=st.booleans(),
         gap=st.booleans(),
+        byte_range=st.none() | st.builds(ByteRange, length=st.integers(1, 2**64 - 1), offset=integers),
     )
     return MediaPlaylist(
         target_duration=target_duration,
@@ -44,6 +47,7 @@ def media_playlists(draw: st.DrawFn) -> MediaPlaylist:
         discontinuity_sequence=draw(integers),
         independent_segments=draw(st.booleans()),
         playlist_type=draw(st.none() | st.sampled_from(PlaylistType)),
+        i_frames_only=draw(st.booleans()),
         ended=draw(st.booleans()),
         segments=tuple(draw(st.lists(segments, max_size=8))),
     )
@@ -64,6 +68,17 @@ multivariant_playlists = st.builds(
             frame_rate=st.none() | st.fractions(Fraction(1, 1000), 300),
         ),
         max_size=4,
+    ).map(tuple),
+    i_frame_streams=st.lists(
+        st.builds(
+            IFrameStream,
+            uri=uris,
+            bandwidth=integers,
+            average_bandwidth=st.none() | integers,
+            codecs=st.none() | st.just("avc1.64001f"),
+            resolution=st.none() | st.just(Resolution(width=640, height=360)),
+        ),
+        max_size=2,
     ).map(tuple),
 )
 

@@ -60,14 +60,14 @@ def test_a_day_after_the_end_what_no_playlist_names_goes(document: StreamDocumen
     newest = [sealed(1, 1)]
     assert expired_sessions(document, newest, {ONE}, now=EPOCH + KEPT - timedelta(seconds=1)) == ()
     assert expired_sessions(document, newest, {ONE}, now=EPOCH + KEPT) == (
-        ExpiredSession(session=SessionNumber(1), until=SegmentIndex(3), is_newest=True),
+        ExpiredSession(session=SessionNumber(1), broadcast=ONE, until=SegmentIndex(3), is_newest=True),
     )
 
 
 def test_once_the_next_broadcast_is_shown_the_whole_session_goes(document: StreamDocument) -> None:
     shown = replace(document, window=(), sessions=())
     found = expired_sessions(shown, [sealed(1, 1), sealed(2, 2)], {ONE}, now=EPOCH + KEPT)
-    assert found == (ExpiredSession(session=SessionNumber(1), until=None, is_newest=False),)
+    assert found == (ExpiredSession(session=SessionNumber(1), broadcast=ONE, until=None, is_newest=False),)
 
 
 def test_a_day_counts_from_the_end_of_the_broadcast_not_of_its_sessions(document: StreamDocument) -> None:

@@ -1,0 +1,143 @@
+"""What a recording is made of: which parts, which segments of them, and what has to be made or is missing.
+
+Pure: from what listings of the buckets say, in whatever order, follows the same plan.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from bucketcast.recording.names import PartFacts
+from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber
+
+# One hole's segments are read at once to make a part of them: a minute of the longest ones.
+MAX_HOLE_SEGMENTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSession:
+    """A session whose end is known: *last* is its seal's, -1 if nothing of it was published.
+
+    *rung* is its best, of which *segments* are in the media bucket, gaps excepted.
+    """
+
+    session: SessionNumber
+    rung: RungName
+    last: int
+    segments: Collection[SegmentIndex]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenPart:
+    """Of *part*, the segments from *first* to *last* are shown."""
+
+    part: PartFacts
+    first: SegmentIndex
+    last: SegmentIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """Segments of *session*, *first* to *last*, that no part holds: they are in the media bucket, in *rung*."""
+
+    session: SessionNumber
+    rung: RungName
+    first: SegmentIndex
+    last: SegmentIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingSegments:
+    """Segments of *session*, *first* to *last*, that cannot be had."""
+
+    session: SessionNumber
+    first: SegmentIndex
+    last: SegmentIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingPlan:
+    """Everything in order of playing. While there are *holes*, parts are to be made of them."""
+
+    taken: tuple[TakenPart, ...]
+    holes: tuple[Hole, ...]
+    missing: tuple[MissingSegments, ...]
+
+
+def plan_recording(sessions: Iterable[SealedSession], parts: Iterable[PartFacts]) -> RecordingPlan:
+    """Return what the recording of *sessions* is made of, *parts* being those that there are.
+
+    A part holds all of the segments that its name and metadata tell. Parts of one session may overlap, since
+    two encoders may have made them: whatever reaches furthest is taken, and nothing twice. Segments behind a
+    session's last are not taken, as nobody saw them; neither are parts of another rung or session.
+    """
+    by_session: dict[tuple[SessionNumber, RungName], dict[str, PartFacts]] = {}
+    for part in parts:
+        by_session.setdefault((part.session, part.rung), {})[part.name] = part
+    taken: list[TakenPart] = []
+    holes: list[Hole] = []
+    missing: list[MissingSegments] = []
+    for sealed in sorted(sessions, key=lambda sealed: sealed.session):
+        own = list(_take(by_session.get((sealed.session, sealed.rung), {}).values(), sealed.last))
+        covered = {index for one in own for index in range(one.first, one.last + 1)}
+        wanted = {index for index in sealed.segments if index <= sealed.last}
+        taken += own
+        holes += [
+            Hole(session=sealed.session, rung=sealed.rung, first=first, last=last)
+            for first, last in _shortened(_ranges(wanted - covered))
+        ]
+        missing += [
+            MissingSegments(session=sealed.session, first=first, last=last)
+            for first, last in _ranges({*range(sealed.last + 1)} - wanted - covered)
+        ]
+    return RecordingPlan(taken=tuple(taken), holes=tuple(holes), missing=tuple(missing))
+
+
+def groups(taken: Iterable[TakenPart]) -> tuple[tuple[TakenPart, ...], ...]:
+    """Return which of *taken* are one file's, file by file: what comes together and has pictures of one format.
+
+    What has no pictures goes with what is before it, or else behind it.
+    """
+    files: list[list[TakenPart]] = []
+    at_hand: str | None = None
+    for one in taken:
+        found = one.part.video_format
+        if not files or (at_hand and found not in {None, at_hand}):
+            files.append([])
+        files[-1].append(one)
+        at_hand = found or at_hand
+    return tuple(map(tuple, files)) if at_hand else ()
+
+
+def _take(parts: Iterable[PartFacts], last: int) -> Iterator[TakenPart]:
+    """What is taken of one session's *parts*, up to segment *last*."""
+    waiting = sorted(parts, key=lambda part: part.first, reverse=True)
+    place, best = 0, None
+    while place <= last:
+        while waiting and waiting[-1].first <= place:
+            part = waiting.pop()
+            best = part if best is None or part.last > best.last else best
+        if best is not None and best.last >= place:
+            end = min(best.last, last)
+            yield TakenPart(part=best, first=SegmentIndex(place), last=SegmentIndex(end))
+            place = end + 1
+        elif waiting:
+            place = waiting[-1].first
+        else:
+            return
+
+
+def _ranges(indexes: Iterable[int]) -> Iterator[tuple[SegmentIndex, SegmentIndex]]:
+    """The first and the last of *indexes* that follow each other."""
+    for _, run in groupby(enumerate(sorted(indexes)), key=lambda numbered: numbered[1] - numbered[0]):
+        found = [index for _, index in run]
+        yield SegmentIndex(found[0]), SegmentIndex(found[-1])
+
+
+def _shortened(
+    ranges: Iterable[tuple[SegmentIndex, SegmentIndex]],
+) -> Iterator[tuple[SegmentIndex, SegmentIndex]]:
+    for first, last in ranges:
+        for begin in range(first, last + 1, MAX_HOLE_SEGMENTS):
+            yield SegmentIndex(begin), SegmentIndex(min(last, begin + MAX_HOLE_SEGMENTS - 1))

@@ -1,0 +1,97 @@
+"""Names of what the VOD job writes."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bucketcast.stream.identifiers import BroadcastNumber, RungName, SegmentIndex, StreamId, parse_rung_name
+
+_BROADCAST_DIGITS: Final = 8
+_INDEX_DIGITS: Final = 10
+_SPRITE_DIGITS: Final = 5
+_TASK_DIGITS: Final = 5  # Cloud Run has at most 10,000 tasks
+
+_SEGMENT: Final = re.compile(rf"(?P<rung>[^/]+)/segment_(?P<index>[0-9]{{{_INDEX_DIGITS}}})\.ts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VodNames:
+    """The names of the VOD of *stream*'s *broadcast*."""
+
+    stream: StreamId
+    broadcast: BroadcastNumber
+
+    # The media bucket, which viewers read.
+
+    @property
+    def folder(self) -> str:
+        """What the names of all of its objects in the media bucket start with."""
+        return f"{self.stream}/recording/{self.broadcast:0{_BROADCAST_DIGITS}}/vod/"
+
+    @property
+    def multivariant_playlist(self) -> str:
+        """The object that players open first."""
+        return f"{self.folder}master.m3u8"
+
+    @property
+    def storyboard(self) -> str:
+        """The WebVTT file that says which thumbnail lies where."""
+        return f"{self.folder}storyboard.vtt"
+
+    @property
+    def poster(self) -> str:
+        """The picture to show before it plays."""
+        return f"{self.folder}poster.jpg"
+
+    @property
+    def facts(self) -> str:
+        """What the job found out; it is written last."""
+        return f"{self.folder}facts.json"
+
+    def media_playlist(self, rung: RungName) -> str:
+        """The media playlist of *rung*."""
+        return f"{self.folder}{rung}/playlist.m3u8"
+
+    def i_frame_playlist(self, rung: RungName) -> str:
+        """The I-frame playlist of *rung*."""
+        return f"{self.folder}{rung}/iframes.m3u8"
+
+    def segment(self, rung: RungName, index: SegmentIndex) -> str:
+        """Segment *index* of *rung*."""
+        return f"{self.folder}{rung}/{segment_file_name(index)}"
+
+    def sprite(self, number: int) -> str:
+        """The *number*-th picture of thumbnails."""
+        return f"{self.folder}{sprite_file_name(number)}"
+
+    def parse_segment(self, name: str) -> tuple[RungName, SegmentIndex] | None:
+        """Return which segment the object *name* is, or None where it is none of this VOD's."""
+        match = _SEGMENT.fullmatch(name.removeprefix(self.folder)) if name.startswith(self.folder) else None
+        if match is None:
+            return None
+        return parse_rung_name(match["rung"]), SegmentIndex(int(match["index"]))
+
+    # The recording bucket, which is private.
+
+    @property
+    def plan(self) -> str:
+        """The plan that all tasks follow."""
+        return f"{self._workplace}plan.json"
+
+    def progress(self, task: int) -> str:
+        """How far *task* is."""
+        return f"{self._workplace}progress/{task:0{_TASK_DIGITS}}.json"
+
+    @property
+    def _workplace(self) -> str:
+        return f"{self.stream}/vod_{self.broadcast:0{_BROADCAST_DIGITS}}/"
+
+
+def segment_file_name(index: SegmentIndex) -> str:
+    """A segment's name within its rung's folder."""
+    return f"segment_{index:0{_INDEX_DIGITS}}.ts"
+
+
+def sprite_file_name(number: int) -> str:
+    """A picture of thumbnails within the VOD's folder."""
+    return f"storyboard_{number:0{_SPRITE_DIGITS}}.jpg"

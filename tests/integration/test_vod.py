@@ -1,0 +1,312 @@
+"""The VOD job against the local cloud: tasks that die, and what comes of it in the end."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import msgspec
+import pytest
+import requests
+from PIL import Image
+
+from bucketcast.gcp.clients import storage_client
+from bucketcast.gcp.storage import CloudStorageBucket
+from bucketcast.hls import MediaPlaylist, MultivariantPlaylist, parse
+from bucketcast.objects import ABSENT, NewObject
+from bucketcast.recording.names import recording_file_name
+from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
+from bucketcast.stream.identifiers import BitsPerSecond, BroadcastNumber, RungName, SegmentIndex, StreamId
+from bucketcast.stream.stream_record import StreamRecord
+from bucketcast.stream_records import stream_record_object
+from ingest.vod.__main__ import INTERRUPTED
+from ingest.vod.facts import VodFacts
+from ingest.vod.names import VodNames
+from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
+from local_cloud.run_jobs import JobOptions
+from local_cloud.run_jobs.execution import Execution
+from tools.frame_strip import Clip, make_clip, read_frame_numbers
+from tools.players import play_with_ffprobe
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60
+STREAM = StreamId("concert")
+HIGH, LOW = RungName("180p"), RungName("144p")
+CLIP = Clip(
+    width=320,
+    height=180,
+    frame_rate=Fraction(30000, 1001),
+    duration=timedelta(seconds=20),
+    video_bitrate=600_000,
+)
+SILENT = Clip(width=160, height=96, frame_rate=Fraction(25), duration=timedelta(seconds=5), audio=False)
+# Slow enough to be killed half-way, for a picture of this size.
+ENVIRONMENT = {
+    "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("functions", "ingest_container")),
+    "BUCKETCAST_MEDIA_BUCKET": "media",
+    "BUCKETCAST_INGEST_BUCKET": "ingest",
+    "BUCKETCAST_RECORDING_BUCKET": "recording",
+    "BUCKETCAST_VOD_PRESET": "slower",
+    "STREAM": STREAM,
+}
+COMMAND = (sys.executable, "-m", "ingest.vod")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """A local cloud with a recording for each broadcast, and the job that makes VODs of them."""
+
+    running: RunningLocalCloud
+    media: CloudStorageBucket
+    recording: CloudStorageBucket
+
+    def record(self, broadcast: int, clip: Clip) -> VodNames:
+        """Put *clip* where the recording of *broadcast* is."""
+        number = BroadcastNumber(broadcast)
+        recorded = NewObject(
+            name=recording_file_name(STREAM, number),
+            content=make_clip(clip).read_bytes(),
+            content_type="video/mp4",
+            cache_control="public, max-age=60",
+        )
+        self.media.write(recorded, if_generation=ABSENT)
+        return VodNames(stream=STREAM, broadcast=number)
+
+    def start(self, broadcast: int, *, tasks: int) -> Execution:
+        """Begin to make the VOD of *broadcast*."""
+        overrides = {
+            "containerOverrides": [{"env": [{"name": "BROADCAST", "value": str(broadcast)}]}],
+            "taskCount": tasks,
+        }
+        url = f"{self.running.url}/v2/projects/demo/locations/here/jobs/vod:run"
+        answer = requests.post(url, json={"overrides": overrides}, timeout=SECONDS).json()
+        execution = self.running.cloud.jobs.execution(answer["metadata"]["name"])
+        assert execution is not None
+        return execution
+
+    def end(self, execution: Execution) -> None:
+        """Wait for *execution* and see that it succeeded."""
+        self.running.run(self.running.cloud.jobs.ended(execution))
+        assert execution.succeeded, [list(task.log) for task in execution.tasks]
+
+    def get(self, name: str, **headers: str) -> requests.Response:
+        """What a viewer gets of *name*."""
+        answer = requests.get(f"{self.running.url}/media/{name}", headers=headers, timeout=SECONDS)
+        answer.raise_for_status()
+        return answer
+
+    def facts(self, names: VodNames) -> VodFacts:
+        """The announcement."""
+        return msgspec.json.decode(self.get(names.facts).content, type=VodFacts)
+
+    def segments(self, names: VodNames, rung: RungName) -> list[str]:
+        """The names of the segments of *rung* that its playlist has."""
+        playlist = parse(self.get(names.media_playlist(rung)).text)
+        assert isinstance(playlist, MediaPlaylist)
+        return [f"{names.folder}{rung}/{segment.uri}" for segment in playlist.segments]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    job = JobOptions(name="vod", command=COMMAND, environment=ENVIRONMENT, max_retries=1)
+    with running_local_cloud(CloudOptions(jobs=(job,))) as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", running.url)
+        client = storage_client("demo", emulated=True)
+        media, ingest, recording = (
+            CloudStorageBucket(client, name, patience=1) for name in ("media", "ingest", "recording")
+        )
+        configuration = StreamConfiguration(
+            rungs=(
+                RungConfiguration(name=HIGH, video_bitrate=BitsPerSecond(400_000)),
+                RungConfiguration(name=LOW, video_bitrate=BitsPerSecond(250_000)),
+            )
+        )
+        record = StreamRecord(
+            stream=STREAM,
+            number=1,
+            created=datetime.now(UTC),
+            key_hash="0" * 64,
+            configuration=configuration,
+        )
+        ingest.write(stream_record_object(record), if_generation=ABSENT)
+        yield Cloud(running=running, media=media, recording=recording)
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def vod(cloud: Cloud) -> VodNames:
+    """Made by two tasks, the second of which was killed when it had made one of its two segments."""
+    names = cloud.record(1, CLIP)
+    execution = cloud.start(1, tasks=2)
+    killed = execution.tasks[1]
+    until(lambda: cloud.media.facts(names.segment(HIGH, SegmentIndex(2))))
+    assert killed.pid is not None
+    os.kill(killed.pid, signal.SIGKILL)
+    cloud.end(execution)
+    assert [task.attempt for task in execution.tasks] == [0, 1]
+    return names
+
+
+def test_every_picture_is_there_once_in_every_rung(cloud: Cloud, vod: VodNames) -> None:
+    for rung in (HIGH, LOW):
+        media = b"".join(cloud.get(name).content for name in cloud.segments(vod, rung))
+        frames = read_frame_numbers(media)
+        assert [frame.number for frame in frames] == list(range(CLIP.frames))
+        first = frames[0].time
+        assert all(
+            abs(frame.time - first - number / CLIP.frame_rate) < Fraction(1, 1000)
+            for number, frame in enumerate(frames)
+        )
+
+
+def test_the_sound_has_no_seam(cloud: Cloud, vod: VodNames) -> None:
+    media = b"".join(cloud.get(name).content for name in cloud.segments(vod, LOW))
+    with av.open(io.BytesIO(media), "r") as container:
+        times = [packet.pts for packet in container.demux(audio=0) if packet.pts is not None]
+    steps = {after - before for before, after in pairwise(times)}
+    assert steps == {1024 * 90_000 // 48_000}
+    assert abs(len(times) * 1024 / 48_000 - 20.02) < 0.03
+
+
+def test_what_was_made_before_a_task_was_killed_is_kept(cloud: Cloud, vod: VodNames) -> None:
+    """One generation of every segment: nothing was written twice."""
+    entries = cloud.running.store.journal.entries(
+        bucket="media", prefix=f"{vod.folder}{HIGH}/", since=0, limit=100
+    )
+    assert len(entries) == len({entry.stored.name for entry in entries}) == 4 + 2
+
+
+def test_facts_say_what_was_made(cloud: Cloud, vod: VodNames) -> None:
+    facts = cloud.facts(vod)
+    assert (facts.frames, facts.segments) == (CLIP.frames, 4)
+    assert facts.duration == timedelta(seconds=20.02)
+    assert [(rung.name, rung.width, rung.height) for rung in facts.rungs] == [(HIGH, 320, 180), (LOW, 256, 144)]
+    sizes = [len(cloud.get(name).content) for rung in (HIGH, LOW) for name in cloud.segments(vod, rung)]
+    assert facts.bytes == sum(sizes)
+    assert facts.vmaf is None or 80 < facts.vmaf <= 100
+    print("FACTS", facts)
+
+
+def test_the_multivariant_playlist_names_what_plays(cloud: Cloud, vod: VodNames) -> None:
+    answer = cloud.get(vod.multivariant_playlist)
+    assert answer.headers["Content-Type"] == "application/vnd.apple.mpegurl"
+    playlist = parse(answer.text)
+    assert isinstance(playlist, MultivariantPlaylist)
+    facts = cloud.facts(vod)
+    assert [stream.codecs for stream in playlist.variant_streams] == [rung.codecs for rung in facts.rungs]
+    for stream in playlist.variant_streams:
+        assert stream.average_bandwidth is not None
+        assert stream.average_bandwidth <= stream.bandwidth
+    for i_frames, stream in zip(playlist.i_frame_streams, playlist.variant_streams, strict=True):
+        assert i_frames.bandwidth < stream.bandwidth
+    url = f"{cloud.running.url}/media/{vod.multivariant_playlist}"
+    report = play_with_ffprobe(url, timedelta(seconds=20))
+    assert report.errors == ()
+    assert abs(report.played - timedelta(seconds=20.02)) < timedelta(milliseconds=1)
+
+
+def test_a_range_of_the_i_frame_playlist_is_one_keyframe(cloud: Cloud, vod: VodNames) -> None:
+    for rung in (HIGH, LOW):
+        playlist = parse(cloud.get(vod.i_frame_playlist(rung)).text)
+        assert isinstance(playlist, MediaPlaylist)
+        assert playlist.i_frames_only
+        assert playlist.duration == timedelta(seconds=20.02)
+        shown = []
+        for segment in playlist.segments:
+            assert segment.byte_range is not None
+            offset, end = segment.byte_range.offset, segment.byte_range.end
+            name = f"{vod.folder}{rung}/{segment.uri}"
+            # RFC 8216bis, 4.4.3.6: the tables are between the start of the resource and the I-frame.
+            tables = cloud.get(name, Range=f"bytes=0-{offset - 1}")
+            picture = cloud.get(name, Range=f"bytes={offset}-{end - 1}")
+            (frame,) = read_frame_numbers(tables.content + picture.content)
+            shown.append(frame.number)
+        assert shown == [0, 180, 360, 540]
+
+
+def test_pictures_are_as_the_storyboard_says(cloud: Cloud, vod: VodNames) -> None:
+    cues = cloud.get(vod.storyboard).text.split("\n\n")
+    assert cues[0] == "WEBVTT"
+    assert cues[1:] == [
+        "00:00:00.000 --> 00:00:12.012\nstoryboard_00000.jpg#xywh=0,0,160,90",
+        "00:00:12.012 --> 00:00:20.020\nstoryboard_00000.jpg#xywh=160,0,160,90\n",
+    ]
+    sprite = Image.open(io.BytesIO(cloud.get(vod.sprite(0)).content))
+    assert sprite.size == (800, 450)
+    poster = Image.open(io.BytesIO(cloud.get(vod.poster).content))
+    assert poster.size == (320, 180)
+
+
+def test_everything_can_be_cached_as_long_as_it_holds(cloud: Cloud, vod: VodNames) -> None:
+    for name in (cloud.segments(vod, HIGH)[0], vod.sprite(0), vod.poster):
+        assert cloud.get(name).headers["Cache-Control"] == "public, max-age=86400, immutable"
+    for name in (vod.multivariant_playlist, vod.media_playlist(LOW), vod.storyboard, vod.facts):
+        assert "must-revalidate" in cloud.get(name).headers["Cache-Control"]
+
+
+def test_progress_is_told_task_by_task(cloud: Cloud, vod: VodNames) -> None:
+    told = [msgspec.json.decode(cloud.recording.read(vod.progress(task)) or b"") for task in range(2)]
+    assert told == [{"task": task, "tasks": 2, "done": 2, "total": 2} for task in range(2)]
+
+
+def test_a_vod_that_is_announced_is_left_alone(cloud: Cloud, vod: VodNames) -> None:
+    before = len(cloud.running.store.journal.entries(bucket="media", prefix=vod.folder, since=0, limit=1000))
+    cloud.end(cloud.start(1, tasks=1))
+    after = len(cloud.running.store.journal.entries(bucket="media", prefix=vod.folder, since=0, limit=1000))
+    assert before == after
+
+
+def test_sigterm_stops_a_task_which_then_goes_on_where_it_stopped(cloud: Cloud, vod: VodNames) -> None:
+    """And what it makes has the structure of what two tasks made."""
+    names = cloud.record(2, CLIP)
+    environment = {**os.environ, **ENVIRONMENT, **cloud.running.cloud.environment, "BROADCAST": "2"}
+    with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE, text=True) as task:
+        until(lambda: cloud.media.facts(names.segment(LOW, SegmentIndex(0))))
+        task.terminate()
+        _, said = task.communicate(timeout=10)
+    assert task.returncode == INTERRUPTED
+    assert "task interrupted" in said
+    made = {facts.name: facts.generation for facts in cloud.media.listed(names.folder)}
+    assert made
+    assert len(made) < 8
+    cloud.end(cloud.start(2, tasks=1))
+    now = {facts.name: facts.generation for facts in cloud.media.listed(names.folder)}
+    assert made.items() <= now.items()
+    for rung in (HIGH, LOW):
+        playlists = [cloud.get(each.media_playlist(rung)).content for each in (vod, names)]
+        assert playlists[0] == playlists[1]
+
+
+def test_a_small_recording_without_sound_gets_its_own_size_and_no_sound(cloud: Cloud) -> None:
+    names = cloud.record(3, SILENT)
+    cloud.end(cloud.start(3, tasks=2))
+    facts = cloud.facts(names)
+    assert [(rung.name, rung.width, rung.height) for rung in facts.rungs] == [(LOW, 160, 96)]
+    assert [rung.codecs for rung in facts.rungs] == ["avc1.64001e"]
+    (segment,) = cloud.segments(names, LOW)
+    numbers = [frame.number for frame in read_frame_numbers(cloud.get(segment).content)]
+    assert numbers == list(range(SILENT.frames))
+
+
+def test_a_recording_that_is_not_there_fails_the_task_and_says_so(cloud: Cloud) -> None:
+    execution = cloud.start(4, tasks=1)
+    cloud.running.run(cloud.running.cloud.jobs.ended(execution))
+    (task,) = execution.tasks
+    assert (task.exit_code, task.attempt) == (1, 1)
+    assert "the recording cannot be read" in task.log[-1]

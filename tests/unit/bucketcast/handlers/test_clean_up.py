@@ -1,0 +1,176 @@
+"""What has expired goes; what a playlist names, a recording needs, or a number follows from stays."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+import playlist_history
+from bucketcast.errors import Unavailable
+from bucketcast.handlers.clean_up import NAMES_SHOWN, CleanedUp
+from bucketcast.hls import MediaPlaylist, parse
+from bucketcast.objects import ABSENT, NewObject
+from bucketcast.recording.document import RecordingState, finalized
+from bucketcast.stream.identifiers import BroadcastNumber, SegmentIndex, SessionNumber
+from bucketcast.stream.object_names import seal_name, segment_name, session_record_name
+from fakes import FakeBucket
+from stream_world import FIRST, SLOTS, STREAM, A, B, World, uploaded
+
+DAY = 86_400.0
+HOUR = timedelta(hours=1)
+
+
+def broadcast(world: World, encoder: str, count: int = 20) -> SessionNumber:
+    """One broadcast from its claim to its end, with its recording finalized."""
+    world.clock.advance(3)
+    session = world.claim(A if encoder == "a" else B)
+    world.report(session, A if encoder == "a" else B, [uploaded(index) for index in range(count)], ended=True)
+    world.wake()
+    world.clock.advance(2)
+    world.streams.end(STREAM)
+    document = world.wake()
+    world.recordings.see(document)
+    stored = world.recording_documents.read(STREAM, BroadcastNumber(document.ended_broadcasts))
+    assert stored is not None
+    world.recording_documents.replace(
+        finalized(stored.document, (), now=world.clock.now()), version=stored.version
+    )
+    part = NewObject(
+        name=f"{STREAM}/{session:08d}/0000000000.mp4",
+        content=b"part",
+        content_type="video/mp4",
+        cache_control="no-store",
+    )
+    world.recording.write(part, if_generation=ABSENT)
+    return session
+
+
+def clean(world: World, *, dry_run: bool = False, within: timedelta = HOUR) -> CleanedUp:
+    return world.clean_up.clean_up(dry_run=dry_run, within=within)
+
+
+def segments(world: World, session: SessionNumber) -> set[int]:
+    names = world.media.names(f"{STREAM}/{SLOTS[0]}/segment_{session:08d}_")
+    return {int(name[-13:-3]) for name in names}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    broadcast(world, "a")
+    return world
+
+
+def test_nothing_goes_within_a_day(world: World) -> None:
+    world.clock.advance(DAY - 10)
+    assert clean(world) == CleanedUp(objects=0, names=(), more=False)
+
+
+def test_a_day_after_the_end_only_what_its_playlists_name_is_left(world: World) -> None:
+    world.clock.advance(DAY)
+    before = dict(world.media.objects)
+    dry = clean(world, dry_run=True)
+    assert world.media.objects == before
+    went = clean(world)
+    assert went == dry
+    assert went.objects == len(before) - len(world.media.objects) == 3 * 14
+    assert segments(world, FIRST) == set(range(14, 20))
+    playlist = parse(world.playlist(SLOTS[0]))
+    assert isinstance(playlist, MediaPlaylist)
+    assert [segment.uri[-13:-3] for segment in playlist.segments] == [f"{i:010d}" for i in range(14, 20)]
+    assert clean(world).objects == 0
+
+
+def test_once_the_next_broadcast_is_shown_all_of_the_last_one_goes(world: World) -> None:
+    second = broadcast(world, "b")
+    world.clock.advance(DAY)
+    clean(world)
+    assert segments(world, FIRST) == set()
+    assert segments(world, second) != set()
+    assert world.recording.names(f"{STREAM}/{FIRST:08d}/") == []
+    assert world.ingest.facts(session_record_name(STREAM, FIRST)) is None
+    assert world.ingest.facts(seal_name(STREAM, FIRST)) is None
+    assert world.ingest.facts(seal_name(STREAM, second)) is not None
+
+
+def test_numbers_go_on_although_everything_else_was_cleaned_up_and_firestore_lost(world: World) -> None:
+    broadcast(world, "b")
+    world.clock.advance(DAY)
+    clean(world)
+    before = world.document
+    world.documents.delete(STREAM)
+    world.clock.advance(1)
+    rebuilt = world.wake()
+    assert rebuilt.next_media_sequence == before.next_media_sequence
+    assert rebuilt.next_session == before.next_session
+    world.clock.advance(2)
+    world.report(world.claim(A), A, [uploaded(index) for index in range(3)])
+    world.wake()
+    playlist_history.check(world.media)
+
+
+def test_a_clean_up_that_was_killed_half_way_is_done_by_the_next_one(world: World) -> None:
+    broadcast(world, "b")
+    world.clock.advance(DAY)
+
+    last = segment_name(STREAM, SLOTS[1], FIRST, SegmentIndex(3))
+
+    class Killed(FakeBucket):
+        def delete(self, name: str, *, generation: object = None) -> None:
+            if name == last:
+                raise Unavailable(name)
+            super().delete(name)
+
+    world.media.__class__ = Killed
+    clean(world)
+    assert world.media.facts(last) is not None
+    assert world.ingest.facts(seal_name(STREAM, FIRST)) is not None
+    world.media.__class__ = FakeBucket
+    clean(world)
+    assert world.media.facts(last) is None
+    assert world.ingest.facts(seal_name(STREAM, FIRST)) is None
+
+
+def test_what_its_recording_was_not_made_of_yet_stays(world: World) -> None:
+    stored = world.recording_documents.read(STREAM, BroadcastNumber(1))
+    assert stored is not None
+    failed = replace(stored.document, state=RecordingState.FAILED)
+    world.recording_documents.replace(failed, version=stored.version)
+    world.clock.advance(6 * DAY)
+    assert clean(world).objects == 0
+    world.clock.advance(DAY)
+    assert clean(world).objects == 3 * 14
+
+
+def test_a_session_whose_record_is_gone_is_cleaned_up_by_the_stream_s_slots(world: World) -> None:
+    broadcast(world, "b")
+    world.ingest.delete(session_record_name(STREAM, FIRST))
+    world.clock.advance(DAY)
+    clean(world)
+    assert segments(world, FIRST) == set()
+
+
+def test_a_clean_up_that_has_no_time_left_says_so_and_shows_some_names(world: World) -> None:
+    broadcast(world, "b", count=60)
+    world.clock.advance(DAY)
+    first = clean(world, within=timedelta(0))
+    assert first.more
+    assert first.objects > 3 * 20
+    second = clean(world, dry_run=True)
+    assert (second.objects, len(second.names)) == (3 * 54, NAMES_SHOWN)
+    assert not clean(world).more
+
+
+def test_one_stream_s_trouble_does_not_keep_the_others_storage(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(FakeBucket):
+        def names(self, prefix: str) -> list[str]:
+            raise Unavailable(prefix)
+
+    world.clock.advance(DAY)
+    world.media.__class__ = Broken
+    with caplog.at_level(logging.ERROR):
+        assert clean(world).objects == 0
+    assert "could not be cleaned up" in caplog.text

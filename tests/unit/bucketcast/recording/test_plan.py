@@ -1,0 +1,168 @@
+"""The plan takes everything that there is once, and knows what has to be made and what is missing."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucketcast.recording.names import PartFacts, part_name
+from bucketcast.recording.plan import (
+    MAX_HOLE_SEGMENTS,
+    Hole,
+    MissingSegments,
+    RecordingPlan,
+    SealedSession,
+    TakenPart,
+    groups,
+    plan_recording,
+)
+from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
+
+BEST, OTHER = RungName("1080p"), RungName("720p")
+
+
+def part(
+    first: int, last: int, *, session: int = 1, rung: RungName = BEST, video_format: str | None = "a" * 16
+) -> PartFacts:
+    return PartFacts(
+        name=part_name(StreamId("demo"), SessionNumber(session), SegmentIndex(first)),
+        session=SessionNumber(session),
+        first=SegmentIndex(first),
+        last=SegmentIndex(last),
+        size=1000,
+        head_bytes=100,
+        rung=rung,
+        video_format=video_format,
+    )
+
+
+def sealed(last: int, segments: list[int] | range, *, session: int = 1) -> SealedSession:
+    found = [SegmentIndex(index) for index in segments]
+    return SealedSession(session=SessionNumber(session), rung=BEST, last=last, segments=found)
+
+
+def taken(one: PartFacts, first: int, last: int) -> TakenPart:
+    return TakenPart(part=one, first=SegmentIndex(first), last=SegmentIndex(last))
+
+
+def hole(first: int, last: int) -> Hole:
+    return Hole(session=SessionNumber(1), rung=BEST, first=SegmentIndex(first), last=SegmentIndex(last))
+
+
+def missing(first: int, last: int, session: int = 1) -> MissingSegments:
+    return MissingSegments(
+        session=SessionNumber(session), first=SegmentIndex(first), last=SegmentIndex(last)
+    )
+
+
+@st.composite
+def listings(draw: st.DrawFn) -> tuple[list[SealedSession], list[PartFacts]]:
+    """What a listing may say: parts that overlap, of other rungs, beyond the seal, and segments without part."""
+    found, parts = [], {}
+    for session in range(1, draw(st.integers(1, 3)) + 1):
+        found.append(
+            sealed(draw(st.integers(-1, 30)), sorted(draw(st.sets(st.integers(0, 35)))), session=session)
+        )
+        for _ in range(draw(st.integers(0, 6))):
+            first = draw(st.integers(0, 30))
+            rung = draw(st.sampled_from([BEST, BEST, BEST, OTHER]))
+            one = part(first, first + draw(st.integers(0, 8)), session=session, rung=rung)
+            parts[one.name] = one
+    return found, list(parts.values())
+
+
+@given(listings())
+def test_every_segment_is_taken_once_or_a_hole_or_missing(
+    listing: tuple[list[SealedSession], list[PartFacts]],
+) -> None:
+    sessions, parts = listing
+    plan = plan_recording(sessions, parts)
+    for session in sessions:
+        number = session.session
+        shown = [
+            index
+            for one in plan.taken
+            if one.part.session == number
+            for index in range(one.first, one.last + 1)
+        ]
+        assert shown == sorted(set(shown))
+        assert all(
+            one.part.first <= one.first <= one.last <= one.part.last and one.part.rung == BEST
+            for one in plan.taken
+        )
+        to_make = [
+            index for one in plan.holes if one.session == number for index in range(one.first, one.last + 1)
+        ]
+        lost = [
+            index for one in plan.missing if one.session == number for index in range(one.first, one.last + 1)
+        ]
+        assert sorted(shown + to_make + lost) == list(range(session.last + 1))
+        in_parts = {
+            index
+            for one in parts
+            if one.session == number and one.rung == BEST
+            for index in range(one.first, one.last + 1)
+            if index <= session.last
+        }
+        assert set(shown) == in_parts
+        assert set(to_make) == {index for index in session.segments if index <= session.last} - in_parts
+    assert all(one.last - one.first < MAX_HOLE_SEGMENTS for one in plan.holes)
+    places = [(one.part.session, one.first) for one in plan.taken]
+    assert places == sorted(places)
+    assert len({one.part.name for one in plan.taken}) == len(plan.taken)
+
+
+@given(listings(), st.integers(0, 2**32))
+def test_the_order_of_a_listing_and_repetitions_say_nothing(
+    listing: tuple[list[SealedSession], list[PartFacts]], seed: int
+) -> None:
+    sessions, parts = listing
+    shuffled = [*parts, *parts]
+    Random(seed).shuffle(shuffled)
+    assert plan_recording(reversed(sessions), shuffled) == plan_recording(sessions, parts)
+
+
+def test_a_hole_s_part_fills_it() -> None:
+    parts = [part(0, 4)]
+    plan = plan_recording([sealed(20, range(21))], parts)
+    assert plan.holes == (hole(5, 14), hole(15, 20))
+    filled = plan_recording([sealed(20, range(21))], [*parts, *(part(one.first, one.last) for one in plan.holes)])
+    assert (filled.holes, filled.missing) == ((), ())
+
+
+def test_of_parts_that_overlap_the_one_that_reaches_furthest_is_taken() -> None:
+    parts = [part(0, 4), part(1, 2), part(3, 8), part(4, 6)]
+    assert plan_recording([sealed(7, range(8))], parts) == RecordingPlan(
+        taken=(taken(parts[0], 0, 4), taken(parts[2], 5, 7)), holes=(), missing=()
+    )
+
+
+def test_what_lies_behind_the_seal_or_in_another_rung_is_not_taken() -> None:
+    plan = plan_recording([sealed(1, [0, 5])], [part(2, 5), part(0, 1, rung=OTHER), part(0, 1, session=2)])
+    assert plan == RecordingPlan(taken=(), holes=(hole(0, 0),), missing=(missing(1, 1),))
+
+
+def test_a_session_without_anything_is_missing_and_one_never_published_is_not() -> None:
+    plan = plan_recording([sealed(-1, [], session=1), sealed(3, [], session=2)], [])
+    assert plan == RecordingPlan(taken=(), holes=(), missing=(missing(0, 3, session=2),))
+
+
+@pytest.mark.parametrize(
+    ("formats", "files"),
+    [
+        ([], []),
+        ([None, None], []),
+        (["a", "a"], [2]),
+        (["a", "b", "a"], [1, 1, 1]),
+        ([None, "a", None, "a", None, "b", None], [5, 2]),
+    ],
+)
+def test_a_file_has_what_comes_together_and_is_of_one_format(formats: list[str | None], files: list[int]) -> None:
+    all_taken = [
+        taken(part(number, number, video_format=found), number, number) for number, found in enumerate(formats)
+    ]
+    found = groups(all_taken)
+    assert [len(one) for one in found] == files
+    if files:
+        assert [one for file in found for one in file] == all_taken
