@@ -8,12 +8,11 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from posixpath import dirname
 
 from bucketcast.errors import NotFound, Refused
 from bucketcast.handlers.creation import create_once
 from bucketcast.ports import Archive, Clock, DeletableStreamDocuments, RecordingDocuments
-from bucketcast.recording.names import newest_recording_name, stream_parts_prefix
+from bucketcast.recording.names import recordings_folder, stream_parts_prefix
 from bucketcast.records import decode_record, record_object
 from bucketcast.stream.identifiers import StreamId
 from bucketcast.stream.object_names import (
@@ -97,7 +96,7 @@ class Deletions:
 
     def _remains(self, stone: Tombstone) -> Iterator[tuple[Archive, str]]:
         stream = stone.stream
-        kept = f"{dirname(newest_recording_name(stream))}/" if stone.keep_recordings else None
+        kept = recordings_folder(stream) if stone.keep_recordings else None
         for bucket, prefix in (
             (self.ingest, stream_records_prefix(stream)),
             (self.ingest, session_records_prefix(stream)),

@@ -5,7 +5,7 @@ once; the files are replaced until the recording is finalized, and the parts go 
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +28,7 @@ from bucketcast.recording.names import (
     newest_recording_name,
     parse_part,
     recording_file_name,
+    recording_folder,
     session_parts_prefix,
 )
 from bucketcast.recording.part_head import PartHead, read_head
@@ -100,6 +101,8 @@ class Finalizer:
         self, document: RecordingDocument, sessions: Sequence[tuple[SessionRecord, SealedSession]]
     ) -> RecordingDocument:
         stream, broadcast = document.stream, document.broadcast
+        # Read before the parts are: whoever another one that finalizes has overtaken finds newer generations.
+        there = {facts.name: facts for facts in self.media.listed(recording_folder(stream, broadcast))}
         listed, plan = self._plan(stream, sessions)
         if plan.holes:
             records = {record.session: record for record, _ in sessions}
@@ -109,7 +112,9 @@ class Finalizer:
         for hole in plan.holes:
             _log.error("segments cannot be recorded", extra={"stream": stream, "hole": str(hole)})
         files = tuple(
-            self._make_file(stream, broadcast, number, [(taken, listed[taken.part.name]) for taken in group])
+            self._make_file(
+                stream, broadcast, number, [(taken, listed[taken.part.name]) for taken in group], there
+            )
             for number, group in enumerate(groups(plan.taken), 1)
         )
         self._show_newest(stream, broadcast, files)
@@ -204,6 +209,7 @@ class Finalizer:
         broadcast: BroadcastNumber,
         number: int,
         group: Sequence[tuple[TakenPart, _Listed]],
+        there: Mapping[str, ObjectFacts],
     ) -> RecordedFile:
         movie = write_movie(self._pieces(group))
         header = NewObject(
@@ -224,7 +230,10 @@ class Finalizer:
         if (joined.size, joined.crc32c) != (movie.size, crc32c):
             raise InvalidRecord(f"{joined.name} is not what its parts are together")
         name = recording_file_name(stream, broadcast, number)
-        self._copy(joined, name, stream=stream, broadcast=broadcast)
+        # As long as it is not finalized, no part was deleted: what was listed is all that there is.
+        if self._read(stream, broadcast).is_finalized:
+            raise Unavailable("another one has finalized this recording")
+        self._copy(joined, name, there.get(name), stream=stream, broadcast=broadcast)
         return _recorded(name, movie, crc32c)
 
     def _pieces(self, group: Sequence[tuple[TakenPart, _Listed]]) -> Iterator[Piece]:
@@ -254,15 +263,27 @@ class Finalizer:
             self.recording.compose(made, compose.sources, if_generation=ABSENT)
         except PreconditionFailed:
             _log.info("object was there already", extra={"object": compose.target})
+        except NotFound:
+            raise Unavailable("a part is gone: another one finalizes this recording") from None
 
     def _facts(self, name: str) -> ObjectFacts:
         if (facts := self.recording.facts(name)) is None:
             raise Unavailable(f"{name} is gone: another one finalizes this recording")
         return facts
 
-    def _copy(self, joined: ObjectFacts, name: str, *, stream: StreamId, broadcast: BroadcastNumber) -> None:
-        """Copy *joined* to *name* in the media bucket, unless it is there; nobody was told of what else is."""
-        there = self.media.facts(name)
+    def _copy(
+        self,
+        joined: ObjectFacts,
+        name: str,
+        there: ObjectFacts | None,
+        *,
+        stream: StreamId,
+        broadcast: BroadcastNumber,
+    ) -> None:
+        """Copy *joined* to *name* in the media bucket, unless it is there already.
+
+        What else was *there* an earlier try has left, and nobody was told of it.
+        """
         if there is not None and there.crc32c == joined.crc32c:
             return
         self.media.copy_from(

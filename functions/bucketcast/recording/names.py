@@ -87,13 +87,22 @@ def joined_name(stream: StreamId, broadcast: BroadcastNumber, sources: Iterable[
 
 def recording_file_name(stream: StreamId, broadcast: BroadcastNumber, number: int = 1) -> str:
     """The *number*-th file of *broadcast*'s recording: more than one where formats cannot be joined."""
-    folder = f"{stream}/recording/{broadcast:0{_NUMBER_DIGITS}}"
-    return f"{folder}/{_file(number)}"
+    return f"{recording_folder(stream, broadcast)}{_file(number)}"
+
+
+def recording_folder(stream: StreamId, broadcast: BroadcastNumber) -> str:
+    """What the names of all that is made of *broadcast* start with."""
+    return f"{recordings_folder(stream)}{broadcast:0{_NUMBER_DIGITS}}/"
+
+
+def recordings_folder(stream: StreamId) -> str:
+    """What the names of all that is made of *stream*'s broadcasts start with."""
+    return f"{stream}/recording/"
 
 
 def newest_recording_name(stream: StreamId, number: int = 1) -> str:
     """The copy of *recording_file_name* of the newest recording."""
-    return f"{stream}/recording/{_file(number)}"
+    return f"{recordings_folder(stream)}{_file(number)}"
 
 
 def _file(number: int) -> str:

@@ -37,7 +37,8 @@ class Runs:
 
     def raise_by(self, amount: int) -> None:
         """Make every value larger by *amount*."""
-        self._table[1::2] = table(value + amount for value in self._table[1::2])
+        if amount:
+            self._table[1::2] = table(value + amount for value in self._table[1::2])
 
     @staticmethod
     def box(kind: bytes, runs: "Sequence[Runs]") -> Box:

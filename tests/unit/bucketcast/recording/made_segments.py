@@ -1,4 +1,4 @@
-"""Segments, parts and movies made up for tests, and a reader of movies that shares nothing with their writer."""
+"""Segments and parts made up for tests, and a reader of movies that shares nothing with their writer."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +24,7 @@ SEQUENCE_SET: Final = bytes.fromhex("6764001eacec1419f9e10000030001000003003c8f1
 PICTURE_SET: Final = bytes.fromhex("68efbcb0")
 FORMAT: Final = video_format([SEQUENCE_SET], [PICTURE_SET])
 CLOCK_START: Final = 900_000
+FIRST_SESSION: Final = SessionNumber(1)
 VIDEO_PID, AUDIO_PID = 0x100, 0x101
 
 
@@ -86,9 +87,7 @@ def samples(
 ) -> Samples:
     """Samples whose media say which they are, as far as there is room."""
     keyframes = set(sync)
-    media = b"".join(
-        (stamp + number.to_bytes(2)).ljust(size, b".")[:size] for number, size in enumerate(sizes)
-    )
+    media = b"".join((stamp + number.to_bytes(2)).ljust(size, b".")[:size] for number, size in enumerate(sizes))
     return Samples(
         table=SampleTable(
             decode_time=decode_time,
@@ -103,13 +102,12 @@ def samples(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """How a session's segments are made: pictures of *ticks* each, decoded *delay* of them before they are shown.
+    """How a session is made: of pictures of *ticks* each, decoded *delay* pictures before they are shown.
 
-    Every second picture is out of order if *delay* allows for it. *sound_lag* is added to the times of sound,
-    of which every segment has *sound_frames*, or as many as fit.
+    Every second picture is out of order if *delay* allows for it.
     """
 
-    session: SessionNumber = SessionNumber(1)
+    session: SessionNumber = FIRST_SESSION
     ticks: int = 3000
     pictures: int = 30  # in a segment
     delay: int = 1
@@ -254,9 +252,8 @@ def _positions(sizes: list[int], per_chunk: list[int], chunks: list[int]) -> lis
         for first, following, count in zip(firsts, firsts[1:], per_chunk[1::3], strict=False)
         for _ in range(following - first)
     ]
-    positions = []
+    positions: list[int] = []
     for chunk, count in zip(chunks, counts, strict=True):
-        for _ in range(count):
-            positions.append(chunk)
-            chunk += sizes[len(positions) - 1]
+        first = len(positions)
+        positions += [chunk + sum(sizes[first : first + number]) for number in range(count)]
     return positions

@@ -81,9 +81,7 @@ recordings = st.integers(1, 4).flatmap(lambda count: st.tuples(*(sessions(n) for
 
 def make(recording: Sequence[Session]) -> tuple[Movie, bytes]:
     movie = write_movie(piece(part, session.source.session) for session in recording for part in session.parts)
-    content = b"".join(
-        (*movie.header, *(part.content for session in recording for part in session.parts))
-    )
+    content = b"".join((*movie.header, *(part.content for session in recording for part in session.parts)))
     assert sum(map(len, movie.header)) == movie.header_bytes
     assert len(content) == movie.size
     return movie, content

@@ -74,7 +74,9 @@ def test_what_is_made_is_named_by_what_it_is_made_of() -> None:
     assert joined_name(DEMO, BROADCAST, ["a", "b"]) != joined_name(DEMO, BROADCAST, ["ab"])
 
 
-GOOD = dict(part_metadata(first=SegmentIndex(5), last=SegmentIndex(9), head_bytes=40, rung=P1080, video_format=None))
+GOOD = dict(
+    part_metadata(first=SegmentIndex(5), last=SegmentIndex(9), head_bytes=40, rung=P1080, video_format=None)
+)
 NAME = part_name(DEMO, SessionNumber(1), SegmentIndex(5))
 
 

@@ -127,13 +127,15 @@ def test_the_size_is_that_of_the_picture_that_is_shown(made: tuple[bytes, int, i
 def test_the_configuration_record_holds_the_sets() -> None:
     """ISO/IEC 14496-15, 5.3.3.1.2."""
     assert (FORMAT.width, FORMAT.height) == (320, 180)
-    assert FORMAT.configuration == b"".join((
-        bytes((1, 100, 0, 30, 0xFF, 0xE1, 0, len(SEQUENCE_SET))),
-        SEQUENCE_SET,
-        bytes((1, 0, len(PICTURE_SET))),
-        PICTURE_SET,
-        bytes((0xFD, 0xF8, 0xF8, 0)),
-    ))
+    assert FORMAT.configuration == b"".join(
+        (
+            bytes((1, 100, 0, 30, 0xFF, 0xE1, 0, len(SEQUENCE_SET))),
+            SEQUENCE_SET,
+            bytes((1, 0, len(PICTURE_SET))),
+            PICTURE_SET,
+            bytes((0xFD, 0xF8, 0xF8, 0)),
+        )
+    )
 
 
 def test_the_record_of_a_simple_profile_says_nothing_of_colour() -> None:

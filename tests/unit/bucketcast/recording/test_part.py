@@ -183,7 +183,10 @@ def test_a_head_without_a_fragment_s_content_is_refused() -> None:
         box(b"moof", HEAD[MOVIE_END + 8 : MOVIE_END + 24], box(b"traf")),
     ):
         with pytest.raises(InvalidMedia):
-            read_head(HEAD[:MOVIE_END] + bytes(fragment) + (8).to_bytes(4) + b"mdat", size=MOVIE_END + fragment.size + 8)
+            read_head(
+                HEAD[:MOVIE_END] + bytes(fragment) + (8).to_bytes(4) + b"mdat",
+                size=MOVIE_END + fragment.size + 8,
+            )
 
 
 def test_a_head_is_of_its_part_s_size_and_limited() -> None:

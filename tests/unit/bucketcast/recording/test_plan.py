@@ -51,14 +51,12 @@ def hole(first: int, last: int) -> Hole:
 
 
 def missing(first: int, last: int, session: int = 1) -> MissingSegments:
-    return MissingSegments(
-        session=SessionNumber(session), first=SegmentIndex(first), last=SegmentIndex(last)
-    )
+    return MissingSegments(session=SessionNumber(session), first=SegmentIndex(first), last=SegmentIndex(last))
 
 
 @st.composite
 def listings(draw: st.DrawFn) -> tuple[list[SealedSession], list[PartFacts]]:
-    """What a listing may say: parts that overlap, of other rungs, beyond the seal, and segments without part."""
+    """What a listing may say: parts that overlap, of other rungs, behind the seal; segments without part."""
     found, parts = [], {}
     for session in range(1, draw(st.integers(1, 3)) + 1):
         found.append(
@@ -127,7 +125,9 @@ def test_a_hole_s_part_fills_it() -> None:
     parts = [part(0, 4)]
     plan = plan_recording([sealed(20, range(21))], parts)
     assert plan.holes == (hole(5, 14), hole(15, 20))
-    filled = plan_recording([sealed(20, range(21))], [*parts, *(part(one.first, one.last) for one in plan.holes)])
+    filled = plan_recording(
+        [sealed(20, range(21))], [*parts, *(part(one.first, one.last) for one in plan.holes)]
+    )
     assert (filled.holes, filled.missing) == ((), ())
 
 
@@ -158,7 +158,9 @@ def test_a_session_without_anything_is_missing_and_one_never_published_is_not() 
         ([None, "a", None, "a", None, "b", None], [5, 2]),
     ],
 )
-def test_a_file_has_what_comes_together_and_is_of_one_format(formats: list[str | None], files: list[int]) -> None:
+def test_a_file_has_what_comes_together_and_is_of_one_format(
+    formats: list[str | None], files: list[int]
+) -> None:
     all_taken = [
         taken(part(number, number, video_format=found), number, number) for number, found in enumerate(formats)
     ]

@@ -63,11 +63,13 @@ def test_samples_have_their_times_sizes_and_bytes() -> None:
     assert list(table.durations) == [3000, 3000, 90_000 - 6000]
     assert list(table.composition_offsets) == [3000, 6000, 0]
     assert list(table.flags) == [SYNC_SAMPLE, OTHER_SAMPLE, OTHER_SAMPLE]
-    assert found.video.media == b"".join((
-        *(b"\x00\x00\x00\x03", b"\x65\x88\x80"),
-        *(b"\x00\x00\x01\x91", b"\x41" + b"\x9a" * 400),
-        *(b"\x00\x00\x00\x03", b"\x41\x9a\x80"),
-    ))
+    assert found.video.media == b"".join(
+        (
+            *(b"\x00\x00\x00\x03", b"\x65\x88\x80"),
+            *(b"\x00\x00\x01\x91", b"\x41" + b"\x9a" * 400),
+            *(b"\x00\x00\x00\x03", b"\x41\x9a\x80"),
+        )
+    )
     assert list(table.sizes) == [7, 405, 7]
     assert found.audio is not None
     assert found.audio.media == b"\x21\x10\x05\x21\x10\x06\x21\x10\x07"
@@ -101,7 +103,9 @@ def test_pictures_without_a_decoding_time_are_decoded_when_they_are_shown() -> N
 
 
 def test_zeros_around_nal_units_belong_to_none() -> None:
-    content = b"\x00\x00" + access_unit(SEQUENCE_SET, PICTURE_SET + b"\x00\x00") + access_unit(b"\x65\x80\x00\x00")
+    content = (
+        b"\x00\x00" + access_unit(SEQUENCE_SET, PICTURE_SET + b"\x00\x00") + access_unit(b"\x65\x80\x00\x00")
+    )
     found = read(video(content, START))
     assert found.video is not None
     assert found.video.media == b"\x00\x00\x00\x02\x65\x80"

@@ -1000,6 +1000,21 @@ def test_many_lost_wake_ups_and_an_undecided_segment_leave_every_rendition_a_win
     playlist_history.check(world.media)
 
 
+def test_a_window_that_is_too_long_begins_at_the_first_place_where_every_rendition_has_one() -> None:
+    document = on_air(20).document
+    segments = [uploaded(index, SLOTS[:1] if index == 21 else SLOTS) for index in range(20, 84)]
+    advanced = advance(document, reported(document, *segments), now=EPOCH)
+    assert [segment.index for segment in advanced.window] == list(range(22, 84))
+
+
+def test_a_window_that_moves_on_may_begin_with_the_first_that_is_there() -> None:
+    """Behind it a rung has exactly a window, and no more."""
+    document = on_air(3).document
+    segments = [uploaded(index, SLOTS[:2] if index == 16 else SLOTS) for index in range(10, 74)]
+    advanced = advance(document, reported(document, *segments), now=EPOCH)
+    assert [segment.index for segment in advanced.window] == list(range(10, 74))
+
+
 def test_a_window_stays_where_nothing_behind_what_was_lost_is_decided_in_every_rung() -> None:
     world = on_air(8)
     world.clock.advance(160)

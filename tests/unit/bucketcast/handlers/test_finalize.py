@@ -1,0 +1,439 @@
+"""A broadcast's files hold every picture that was uploaded, once and in order, whoever dies on the way."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from bucketcast.errors import (
+    BucketcastError,
+    InvalidRecord,
+    NotFound,
+    PreconditionFailed,
+    TooManyWrites,
+    Unavailable,
+)
+from bucketcast.handlers.finalize import Finalizer
+from bucketcast.objects import ABSENT, Generation, MadeObject, NewObject, ObjectFacts
+from bucketcast.recording.document import RecordedFile, RecordingState
+from bucketcast.recording.names import newest_recording_name, part_name, recording_file_name
+from bucketcast.recording.part_object import part_objects
+from bucketcast.recording.segment_samples import read_segment
+from bucketcast.stream.identifiers import BroadcastNumber, EncoderId, SegmentIndex, SessionNumber
+from bucketcast.stream.media_object import gap_object, segment_object
+from bucketcast.stream.object_names import segment_name
+from fakes import FakeBucket
+from stream_world import SEGMENT, SLOTS, STREAM, World, uploaded
+from unit.bucketcast.recording.made_segments import SEQUENCE_SET, read_movie
+from unit.bucketcast.recording.made_streams import LARGER_SEQUENCE_SET, PICTURES, made_stream
+
+ONE = BroadcastNumber(1)
+TOP = SLOTS[0]
+
+
+class RecordedWorld(World):
+    """A stream whose broadcast is over, with real media in its best rung."""
+
+    def session(
+        self,
+        indexes: Iterable[int],
+        *,
+        parts: Iterable[range] = (),
+        gaps: Iterable[int] = (),
+        sequence_set: bytes = SEQUENCE_SET,
+    ) -> SessionNumber:
+        """A session that uploaded the segments *indexes*, recorded *parts* of them, and gave *gaps* up."""
+        self.clock.advance(5)
+        encoder = EncoderId(f"e{self.document.next_session}")
+        number = self.claim(encoder)
+        start = self._start(number)
+        wanted, given_up = list(indexes), set(gaps)
+        for index in wanted:
+            place = STREAM, TOP, number, SegmentIndex(index)
+            date = start + index * SEGMENT
+            self.media.write(
+                gap_object(*place, start=index * SEGMENT, duration=SEGMENT, date=date)
+                if index in given_up
+                else segment_object(
+                    *place,
+                    duration=SEGMENT,
+                    date=date,
+                    content=made_stream(number, index, duration=SEGMENT, sequence_set=sequence_set),
+                ),
+                if_generation=ABSENT,
+            )
+        segments = [
+            uploaded(index, SLOTS[1:], gaps=[TOP]) if index in given_up else uploaded(index) for index in wanted
+        ]
+        self.report(number, encoder, segments, ended=True)
+        self.wake()
+        for part in parts:
+            self.record(number, part, sequence_set=sequence_set)
+        return number
+
+    def record(self, session: SessionNumber, part: range, *, sequence_set: bytes = SEQUENCE_SET) -> None:
+        """What an ingest records of *session*."""
+        samples = [
+            read_segment(
+                made_stream(session, index, duration=SEGMENT, sequence_set=sequence_set),
+                index=SegmentIndex(index),
+                start=index * SEGMENT,
+                duration=SEGMENT,
+            )
+            for index in part
+        ]
+        for new in part_objects(STREAM, session, TOP, samples):
+            self.recording.write(new, if_generation=ABSENT)
+
+    def end(self) -> None:
+        """The broadcast is over, and its recording was begun."""
+        self.clock.advance(2)
+        self.streams.end(STREAM)
+        self.recordings.see(self.wake())
+        self.clock.advance(2)
+        self.recordings.rest(STREAM, self.broadcast)
+
+    @property
+    def broadcast(self) -> BroadcastNumber:
+        return BroadcastNumber(self.document.ended_broadcasts)
+
+    def finalize(self, finalizer: Finalizer | None = None) -> tuple[RecordedFile, ...]:
+        document = (finalizer or self.finalizer).finalize(STREAM, self.broadcast)
+        assert document.state is RecordingState.FINALIZED
+        return document.files
+
+    def content(self, name: str) -> bytes:
+        content = self.media.read(name)
+        assert content is not None
+        return content
+
+    def pictures(self, name: str) -> list[tuple[int, int, int]]:
+        """Session, segment and number of every picture in the file *name*."""
+        found = []
+        for sample in read_movie(self.content(name))["vide"].samples:
+            match = re.search(rb"(\d+)/(\d+)/(\d+)$", sample.media)
+            assert match
+            found.append((int(match[1]), int(match[2]), int(match[3])))
+        return found
+
+
+def all_of(session: int, indexes: Iterable[int]) -> list[tuple[int, int, int]]:
+    return [(session, index, number) for index in indexes for number in range(PICTURES)]
+
+
+@pytest.fixture
+def world() -> RecordedWorld:
+    """A broadcast of two sessions; of each some seconds were not recorded."""
+    world = RecordedWorld()
+    world.session(range(12), parts=[range(5), range(5, 8), range(10, 12)])
+    world.session(range(6), parts=[range(6)])
+    world.end()
+    return world
+
+
+EXPECTED = [*all_of(1, range(12)), *all_of(2, range(6))]
+
+
+def check_done(world: RecordedWorld) -> None:
+    """One file with everything in it, shown as the newest too, and nothing else left."""
+    document = world.recording_documents.read(STREAM, ONE)
+    assert document is not None
+    assert document.document.state is RecordingState.FINALIZED
+    [file] = document.document.files
+    assert world.pictures(file.name) == EXPECTED
+    facts = world.media.facts(file.name)
+    assert facts is not None
+    assert (file.size, file.crc32c, file.frames) == (facts.size, facts.crc32c, len(EXPECTED))
+    assert file.sessions == (1, 2)
+    assert world.content(newest_recording_name(STREAM)) == world.content(file.name)
+    assert world.recording.objects == {}
+
+
+def test_a_file_has_every_picture_of_all_sessions(world: RecordedWorld) -> None:
+    [file] = world.finalize()
+    check_done(world)
+    assert file.name == recording_file_name(STREAM, ONE)
+    assert file.gaps == ()
+    # The sound of the first session lasts less than one frame longer than its pictures.
+    assert timedelta(0) <= file.duration - 18 * SEGMENT < timedelta(milliseconds=22)
+
+
+def test_finalizing_again_changes_nothing(world: RecordedWorld) -> None:
+    files = world.finalize()
+    objects = dict(world.media.objects)
+    assert world.finalize() == files
+    assert world.media.objects == objects
+
+
+def test_what_is_recorded_later_goes_when_it_is_finalized_again(world: RecordedWorld) -> None:
+    world.finalize()
+    world.record(SessionNumber(2), range(6))
+    world.finalize()
+    assert world.recording.objects == {}
+
+
+def test_a_broadcast_of_which_nothing_was_recorded_is_made_of_its_segments() -> None:
+    world = RecordedWorld()
+    world.session(range(25))
+    world.end()
+    [file] = world.finalize()
+    assert world.pictures(file.name) == all_of(1, range(25))
+
+
+def test_parts_of_two_encoders_may_overlap() -> None:
+    world = RecordedWorld()
+    world.session(range(10), parts=[range(6), range(4, 9), range(3, 5)])
+    world.end()
+    [file] = world.finalize()
+    assert world.pictures(file.name) == all_of(1, range(10))
+
+
+def test_a_gap_is_told_and_what_surrounds_it_is_there() -> None:
+    world = RecordedWorld()
+    world.session(range(6), gaps=[2, 3], parts=[range(2), range(4, 6)])
+    world.end()
+    [file] = world.finalize()
+    assert world.pictures(file.name) == all_of(1, [0, 1, 4, 5])
+    assert [(gap.at, gap.duration) for gap in file.gaps] == [(2 * SEGMENT, 2 * SEGMENT)]
+    assert file.duration - 6 * SEGMENT < timedelta(milliseconds=22)
+
+
+def test_what_viewers_missed_may_be_recorded() -> None:
+    world = RecordedWorld()
+    world.session(range(6), gaps=[2], parts=[range(6)])
+    world.end()
+    [file] = world.finalize()
+    assert world.pictures(file.name) == all_of(1, range(6))
+    assert file.gaps == ()
+
+
+def test_sessions_of_other_formats_have_files_of_their_own() -> None:
+    """Nothing is encoded again, and nothing is dropped."""
+    world = RecordedWorld()
+    world.session(range(4), parts=[range(4)])
+    world.session(range(3), sequence_set=LARGER_SEQUENCE_SET)
+    world.session(range(2), parts=[range(2)])
+    world.end()
+    files = world.finalize()
+    assert [file.name for file in files] == [recording_file_name(STREAM, ONE, number) for number in (1, 2, 3)]
+    assert [world.pictures(file.name) for file in files] == [
+        all_of(1, range(4)),
+        all_of(2, range(3)),
+        all_of(3, range(2)),
+    ]
+    assert [world.media.facts(newest_recording_name(STREAM, number)) is None for number in (1, 2, 3, 4)] == [
+        *(False, False, False),
+        True,
+    ]
+
+
+def test_a_newer_recording_takes_the_newest_addresses_and_an_older_one_never_does() -> None:
+    world = RecordedWorld()
+    world.session(range(4))
+    world.session(range(3), sequence_set=LARGER_SEQUENCE_SET)
+    world.end()
+    world.session(range(2))
+    world.end()
+    [newer] = world.finalize()
+    world.finalizer.finalize(STREAM, ONE)
+    assert world.content(newest_recording_name(STREAM)) == world.content(newer.name)
+    assert world.pictures(recording_file_name(STREAM, ONE)) == all_of(1, range(4))
+    # The older one's second file was shown when there was none; the next newer one takes it away.
+    world.session(range(1))
+    world.end()
+    world.clock.advance(2)
+    world.finalize()
+    assert world.media.facts(newest_recording_name(STREAM, 2)) is None
+
+
+def test_a_broadcast_without_pictures_has_no_file() -> None:
+    world = RecordedWorld()
+    world.session(range(3), gaps=range(3))
+    world.end()
+    assert world.finalize() == ()
+
+
+def test_a_segment_that_cannot_be_read_is_a_gap(caplog: pytest.LogCaptureFixture) -> None:
+    world = RecordedWorld()
+    session = world.session(range(6))
+    world.end()
+    for index, content in ((2, b"no media"), (4, None)):
+        name = segment_name(STREAM, TOP, session, SegmentIndex(index))
+        new, facts = world.media.objects[name]
+        if content is None:
+            del world.media.objects[name]
+        else:
+            broken = NewObject(
+                name=name, content=content, content_type=new.content_type, cache_control=new.cache_control
+            )
+            world.media.objects[name] = broken, facts
+    with caplog.at_level(logging.ERROR):
+        [file] = world.finalize()
+    assert world.pictures(file.name) == all_of(session, [0, 1, 3, 5])
+    assert [gap.at for gap in file.gaps] == [2 * SEGMENT, 4 * SEGMENT]
+    assert "cannot be recorded" in caplog.text
+
+
+def test_what_is_no_part_is_passed_over(world: RecordedWorld, caplog: pytest.LogCaptureFixture) -> None:
+    for name in (f"{STREAM}/00000001/notes.txt", part_name(STREAM, SessionNumber(1), SegmentIndex(8))):
+        new = NewObject(name=name, content=b"x", content_type="text/plain", cache_control="no-store")
+        world.recording.write(new, if_generation=ABSENT)
+    [file] = world.finalize()
+    # A part's name is taken by something else: the segments behind it have to be made under it.
+    assert set(EXPECTED) - set(world.pictures(file.name)) == set(all_of(1, [8, 9]))
+    assert "not a part of a recording" in caplog.text
+
+
+def test_a_recording_that_was_never_begun_or_was_deleted_is_not_found(world: RecordedWorld) -> None:
+    with pytest.raises(NotFound):
+        world.finalizer.finalize(STREAM, BroadcastNumber(9))
+
+    class Deleting(FakeBucket):
+        def copy_from(
+            self, source: FakeBucket, name: str, made: MadeObject, *, if_generation: Generation
+        ) -> ObjectFacts:
+            world.recording_documents.delete(STREAM, ONE)
+            return super().copy_from(source, name, made, if_generation=if_generation)
+
+    world.media.__class__ = Deleting
+    with pytest.raises(NotFound):
+        world.finalize()
+
+
+def test_a_session_without_its_record_is_an_error_of_ours(world: RecordedWorld) -> None:
+    del world.ingest.objects[f"sessions/{STREAM}/00000001.json"]
+    with pytest.raises(InvalidRecord):
+        world.finalize()
+
+
+def test_what_was_joined_wrongly_is_not_shown(world: RecordedWorld) -> None:
+    class Wrong(FakeBucket):
+        def compose(self, made: MadeObject, sources: object, *, if_generation: Generation) -> ObjectFacts:
+            new = NewObject(name=made.name, content=b"wrong", content_type="", cache_control="")
+            return self.write(new, if_generation=if_generation)
+
+    world.recording.__class__ = Wrong
+    with pytest.raises(InvalidRecord, match="not what its parts are"):
+        world.finalize()
+    assert world.media.facts(recording_file_name(STREAM, ONE)) is None
+    assert world.recording.names(f"{STREAM}/00000001/") != []
+
+
+def test_a_file_that_an_earlier_try_left_is_replaced(world: RecordedWorld) -> None:
+    """Nobody was told of it; and more may have been recorded since."""
+    stale = NewObject(
+        name=recording_file_name(STREAM, ONE), content=b"stale", content_type="video/mp4", cache_control=""
+    )
+    world.media.write(stale, if_generation=ABSENT)
+    world.clock.advance(2)
+    world.finalize()
+    check_done(world)
+
+
+class Mortal(FakeBucket):
+    """Calls count; one of them fails, before it is done or after."""
+
+    calls = count()
+    fatal = -1
+    after = False
+    error: type[BucketcastError] = Unavailable
+
+    def _fate(self, done: Callable[[], ObjectFacts]) -> ObjectFacts:
+        fails = next(type(self).calls) == self.fatal
+        if fails and not self.after:
+            raise self.error("killed")
+        result = done()
+        if fails:
+            raise self.error("killed")
+        return result
+
+    def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
+        return self._fate(lambda: FakeBucket.write(self, new, if_generation=if_generation))
+
+    def facts(self, name: str) -> ObjectFacts | None:
+        if next(type(self).calls) == self.fatal:
+            raise self.error("killed")
+        return super().facts(name)
+
+    def read(self, name: str) -> bytes | None:
+        if next(type(self).calls) == self.fatal:
+            raise self.error("killed")
+        return super().read(name)
+
+    def delete(self, name: str, *, generation: Generation | None = None) -> None:
+        if next(type(self).calls) == self.fatal:
+            raise self.error("killed")
+        super().delete(name, generation=generation)
+
+
+@pytest.mark.parametrize("error", [Unavailable, TooManyWrites])
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_at_any_call_and_begun_again_it_ends_alike(error: type[BucketcastError], *, after: bool) -> None:
+    fatal = 0
+    while True:
+        world = RecordedWorld()
+        world.session(range(12), parts=[range(5), range(5, 8), range(10, 12)])
+        world.session(range(6), parts=[range(6)])
+        world.end()
+        mortal = type("Killed", (Mortal,), {"calls": count(), "fatal": fatal, "after": after, "error": error})
+        for bucket in (world.media, world.recording):
+            bucket.__class__ = mortal
+        try:
+            world.finalize()
+        except error:
+            world.clock.advance(2)
+            world.finalize()
+            check_done(world)
+        else:
+            break
+        finally:
+            for bucket in (world.media, world.recording):
+                bucket.__class__ = FakeBucket
+        fatal += 1
+    assert fatal > 40
+
+
+def test_two_at_the_same_time_make_one_file(world: RecordedWorld) -> None:
+    """The other one finishes, and deletes what it was made of, at any call of this one."""
+
+    class Interrupted(FakeBucket):
+        at = 0
+        calls = 0
+
+        def facts(self, name: str) -> ObjectFacts | None:
+            type(self).calls += 1
+            if self.calls == self.at:
+                self.__class__ = FakeBucket
+                world.finalize()
+                self.__class__ = interrupted
+            return super().facts(name)
+
+    for at in range(1, 40):
+        world = RecordedWorld()
+        world.session(range(12), parts=[range(5), range(5, 8), range(10, 12)])
+        world.session(range(6), parts=[range(6)])
+        world.end()
+        interrupted = type("InterruptedAt", (Interrupted,), {"at": at, "calls": 0})
+        world.media.__class__ = interrupted
+        try:
+            world.finalize()
+        except (Unavailable, PreconditionFailed, TooManyWrites):
+            world.clock.advance(2)
+            world.finalize()
+        world.media.__class__ = FakeBucket
+        check_done(world)
+
+
+def test_a_decision_that_was_made_meanwhile_stays(world: RecordedWorld) -> None:
+    class Failing(FakeBucket):
+        def compose(self, made: MadeObject, sources: object, *, if_generation: Generation) -> ObjectFacts:
+            world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+            return super().compose(made, sources, if_generation=if_generation)  # type: ignore[arg-type]
+
+    world.recording.__class__ = Failing
+    world.finalize()
+    world.recording.__class__ = FakeBucket
+    check_done(world)
