@@ -1,0 +1,220 @@
+"""The best rung is recorded in parts, whatever the bucket does, and nobody waits for it."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bucketcast.objects import Generation, NewObject, ObjectFacts
+from bucketcast.recording.names import PartFacts, parse_part
+from bucketcast.stream.identifiers import (
+    BroadcastNumber,
+    RungName,
+    SegmentIndex,
+    SessionNumber,
+    StreamId,
+)
+from bucketcast.stream.session_record import SessionRecord
+from fakes import EPOCH, FakeBucket, Fate, FaultyBucket, InlineExecutor, LoopClock
+from ingest.deliver import recorder as module
+from ingest.deliver.recorder import Recorder
+from ingest.encode import CutSegment
+from ingest.metrics import Metrics, StreamMetrics
+from stream_world import SLOTS, THIRTY, A, encoded_rung
+from tools.virtual_time import virtual_time
+from unit.bucketcast.recording.made_segments import SEQUENCE_SET
+from unit.bucketcast.recording.made_streams import LARGER_SEQUENCE_SET, made_stream
+
+STREAM, SESSION = StreamId("demo"), SessionNumber(3)
+TOP = SLOTS[0]
+SEGMENT = timedelta(seconds=2)
+
+
+def cut(
+    index: int, *, rung: RungName = TOP, data: bytes | None = None, sequence_set: bytes = SEQUENCE_SET
+) -> CutSegment:
+    made = made_stream(SESSION, index, duration=SEGMENT, sequence_set=sequence_set)
+    return CutSegment(
+        rung=rung,
+        index=SegmentIndex(index),
+        start=index * SEGMENT,
+        duration=SEGMENT,
+        data=made if data is None else data,
+    )
+
+
+class Recording:
+    """A recorder with a bucket of its own."""
+
+    def __init__(self, bucket: FakeBucket, *, segment_duration: timedelta = SEGMENT) -> None:
+        self.bucket = bucket
+        self.registry = CollectorRegistry()
+        record = SessionRecord(
+            stream=STREAM,
+            session=SESSION,
+            broadcast=BroadcastNumber(1),
+            encoder=A,
+            start=EPOCH,
+            segment_duration=segment_duration,
+            frame_rate=THIRTY,
+            rungs=tuple(map(encoded_rung, SLOTS)),
+        )
+        self.recorder = Recorder(
+            bucket,
+            record,
+            executor=InlineExecutor(),
+            metrics=StreamMetrics(Metrics(self.registry), STREAM),
+        )
+
+    def take(self, segments: Iterable[CutSegment]) -> None:
+        for segment in segments:
+            self.recorder.take(segment)
+
+    @property
+    def parts(self) -> list[PartFacts]:
+        facts = self.bucket.listed(f"{STREAM}/")
+        return [parse_part(one.name, size=one.size, metadata=one.metadata) for one in facts]
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        return [(part.first, part.last) for part in self.parts]
+
+    def count(self, name: str) -> float:
+        return self.registry.get_sample_value(f"bucketcast_{name}_total", {"stream": STREAM}) or 0
+
+
+def fine() -> FaultyBucket:
+    return FaultyBucket(LoopClock())
+
+
+@virtual_time
+async def test_ten_seconds_are_a_part_cut_on_the_session_s_grid() -> None:
+    recording = Recording(fine())
+    recording.take(cut(index) for index in range(3, 14))
+    await recording.recorder.finish()
+    assert recording.ranges == [(3, 4), (5, 9), (10, 13)]
+    assert {part.rung for part in recording.parts} == {TOP}
+    assert recording.count("recording_parts_written") == 3
+
+
+@virtual_time
+async def test_only_what_was_made_of_the_best_rung_is_recorded() -> None:
+    recording = Recording(fine())
+    recording.take([cut(0), cut(0, rung=SLOTS[1]), cut(1, data=b""), cut(2)])
+    await recording.recorder.finish()
+    assert recording.ranges == [(0, 0), (2, 2)]
+
+
+@virtual_time
+async def test_a_part_is_written_while_the_session_goes_on() -> None:
+    recording = Recording(written := WatchedBucket(LoopClock()))
+    recording.take(cut(index) for index in range(6))
+    await written.first.wait()
+    assert recording.ranges == [(0, 4)]
+    await recording.recorder.finish()
+
+
+class WatchedBucket(FakeBucket):
+    """Says when something is written for the first time."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        super().__init__(clock)
+        self.first = asyncio.Event()
+
+    def write(self, new: NewObject, *, if_generation: Generation) -> ObjectFacts:
+        facts = super().write(new, if_generation=if_generation)
+        self.first.set()
+        return facts
+
+
+@pytest.mark.parametrize(("seconds", "first_last"), [(1, 9), (6, 1)])
+def test_a_part_is_about_ten_seconds_whatever_a_segment_is(seconds: int, first_last: int) -> None:
+    @virtual_time
+    async def run() -> None:
+        recording = Recording(fine(), segment_duration=timedelta(seconds=seconds))
+        recording.take(cut(index) for index in range(12))
+        await recording.recorder.finish()
+        assert recording.ranges[0] == (0, first_last)
+
+    run()
+
+
+@virtual_time
+async def test_a_part_that_another_encoder_recorded_is_left_as_it_is() -> None:
+    bucket = fine()
+    for _ in range(2):
+        recording = Recording(bucket)
+        recording.take(cut(index) for index in range(5))
+        await recording.recorder.finish()
+    assert recording.ranges == [(0, 4)]
+    assert recording.count("recording_parts_written") == 1
+
+
+@virtual_time
+async def test_pictures_of_another_format_are_another_part() -> None:
+    recording = Recording(fine())
+    recording.take([cut(0), cut(1), cut(2, sequence_set=LARGER_SEQUENCE_SET), cut(3)])
+    await recording.recorder.finish()
+    assert recording.ranges == [(0, 1), (2, 2), (3, 3)]
+
+
+@virtual_time
+async def test_an_outage_is_waited_out() -> None:
+    clock = LoopClock()
+    bucket = FaultyBucket(
+        clock, lambda _: Fate.UNAVAILABLE if (clock.now() - EPOCH).total_seconds() < 25 else Fate.DONE
+    )
+    recording = Recording(bucket)
+    recording.take(cut(index) for index in range(10))
+    await recording.recorder.finish()
+    assert recording.ranges == [(0, 4), (5, 9)]
+    assert recording.count("recording_parts_lost") == 0
+
+
+@virtual_time
+async def test_what_waits_is_bounded_and_what_is_lost_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P8. The lost part is made of its segments when the recording is finalized."""
+    monkeypatch.setattr(module, "MAX_WAITING_BYTES", 12 * len(cut(0).data))
+    recording = Recording(FaultyBucket(LoopClock(), lambda _: Fate.UNAVAILABLE))
+    with caplog.at_level(logging.WARNING):
+        recording.take(cut(index) for index in range(40))
+    lost = recording.count("recording_parts_lost")
+    assert lost == 6
+    assert [record.__dict__["first"] for record in caplog.records] == [0, 5, 10, 15, 20, 25]
+    recording.recorder.cancel()
+    await asyncio.sleep(0)
+
+
+@virtual_time
+async def test_a_segment_that_cannot_be_read_costs_its_part_and_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recording = Recording(fine())
+    with caplog.at_level(logging.WARNING):
+        recording.take(cut(index, data=b"no media" if index == 2 else None) for index in range(10))
+        await recording.recorder.finish()
+    assert recording.ranges == [(5, 9)]
+    assert recording.count("recording_parts_lost") == 1
+
+
+@virtual_time
+async def test_what_nobody_has_heard_of_costs_its_part_and_no_other() -> None:
+    fates = iter([Fate.BROKEN])
+    recording = Recording(FaultyBucket(LoopClock(), lambda _: next(fates, Fate.DONE)))
+    recording.take(cut(index) for index in range(10))
+    await recording.recorder.finish()
+    assert recording.ranges == [(5, 9)]
+    assert recording.count("recording_parts_lost") == 1
+
+
+@virtual_time
+async def test_a_session_that_is_cut_off_leaves_no_task() -> None:
+    recording = Recording(FaultyBucket(LoopClock(), lambda _: Fate.UNAVAILABLE))
+    recording.take([cut(0)])
+    recording.recorder.cancel()
+    await asyncio.sleep(0)
