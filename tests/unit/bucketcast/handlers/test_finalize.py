@@ -406,9 +406,8 @@ def test_two_at_the_same_time_make_one_file(world: RecordedWorld) -> None:
         def facts(self, name: str) -> ObjectFacts | None:
             type(self).calls += 1
             if self.calls == self.at:
-                self.__class__ = FakeBucket
+                type(self).at = 0
                 world.finalize()
-                self.__class__ = interrupted
             return super().facts(name)
 
     for at in range(1, 40):

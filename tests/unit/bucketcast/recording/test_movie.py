@@ -259,10 +259,12 @@ def test_a_session_without_pictures_is_left_out() -> None:
 
 def test_sound_with_a_hole_keeps_its_times() -> None:
     segment = FIRST.segment(0)
-    table = samples([10, 11], decode_time=900_000, durations=[5 * AUDIO_FRAME_TICKS, 1920], sync=[0, 1])
+    table = samples(
+        [10, 11, 12], decode_time=900_000, durations=[5 * AUDIO_FRAME_TICKS, 1920, 1920], sync=[0, 1, 2]
+    )
     tracks = movie_of((write_part([replace(segment, audio=table)]), 1))
     silent = [one.media == SILENT_FRAME for one in tracks["soun"].samples]
-    assert silent == [False, True, True, True, True, False]
+    assert silent == [False, True, True, True, True, False, False]
 
 
 def test_a_movie_s_header_is_before_its_media_and_states_its_size() -> None:
@@ -292,9 +294,15 @@ def test_a_movie_is_of_one_format_and_has_a_picture() -> None:
     with pytest.raises(ValueError, match="different formats"):
         write_movie([piece(of(FIRST, 0)), piece(of(other, 1))])
     silent = write_part([replace(FIRST.segment(0), video=None, video_format=None)])
-    for nothing in ([], [piece(silent)], [piece(of(FIRST, 0, 1), first=5, last=6)]):
+    for nothing in ([], [piece(silent)]):
         with pytest.raises(ValueError, match="has a picture"):
             write_movie(nothing)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 2), (1, 4), (5, 6)])
+def test_a_part_that_lacks_what_it_was_said_to_hold_is_refused(first: int, last: int) -> None:
+    with pytest.raises(InvalidMedia, match="does not hold"):
+        write_movie([piece(of(FIRST, 1, 2, 3), first=first, last=last)])
 
 
 def altered(part: Part, table: SampleTable) -> PartHead:

@@ -127,6 +127,12 @@ def test_a_part_is_of_segments_that_belong_together(segments: list[SegmentSample
         write_part(segments)
 
 
+def test_pictures_that_are_before_those_of_the_segment_before_are_refused() -> None:
+    again = replace(SOURCE.segment(0), index=SegmentIndex(1))
+    with pytest.raises(ValueError, match="not behind"):
+        write_part([SOURCE.segment(0), again])
+
+
 def test_a_part_s_size_is_limited() -> None:
     segment = SOURCE.segment(0)
     assert segment.video is not None

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bucketcast.recording.names import PartFacts, part_name
 from bucketcast.recording.plan import (
+    MAX_FILE_SEGMENTS,
     MAX_HOLE_SEGMENTS,
     Hole,
     MissingSegments,
@@ -124,7 +125,7 @@ def test_the_order_of_a_listing_and_repetitions_say_nothing(
 def test_a_hole_s_part_fills_it() -> None:
     parts = [part(0, 4)]
     plan = plan_recording([sealed(20, range(21))], parts)
-    assert plan.holes == (hole(5, 14), hole(15, 20))
+    assert plan.holes == (hole(5, 8), hole(9, 12), hole(13, 16), hole(17, 20))
     filled = plan_recording(
         [sealed(20, range(21))], [*parts, *(part(one.first, one.last) for one in plan.holes)]
     )
@@ -168,3 +169,10 @@ def test_a_file_has_what_comes_together_and_is_of_one_format(
     assert [len(one) for one in found] == files
     if files:
         assert [one for file in found for one in file] == all_taken
+
+
+def test_a_file_has_as_many_segments_as_memory_can_hold() -> None:
+    half = MAX_FILE_SEGMENTS // 2
+    parts = [part(begin, begin + half - 1) for begin in range(0, 5 * half, half)]
+    found = groups(taken(one, one.first, one.last) for one in parts)
+    assert [len(one) for one in found] == [2, 2, 1]

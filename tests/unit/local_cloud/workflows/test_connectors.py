@@ -152,7 +152,10 @@ async def test_execution_of_a_job_can_be_looked_up() -> None:
     name = f"{JOB}/executions/reencode-x1"
     responses = Responses([json_response(status=503), json_response({"name": name})])
     source = f"""
-        - s: {{call: googleapis.run.v2.projects.locations.jobs.executions.get, args: {{name: {name}}}, result: r}}
+        - s:
+            call: googleapis.run.v2.projects.locations.jobs.executions.get
+            args: {{name: {name}}}
+            result: r
         - t: {{return: '${{r}}'}}
         """
     assert await run(source, send=responses) == {"name": name}

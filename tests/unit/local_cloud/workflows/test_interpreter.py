@@ -39,7 +39,8 @@ async def tags_of(source: str) -> Any:
             id="assignments follow each other",
         ),
         pytest.param(
-            "- s: {assign: [{m: {}}, {m.a: 1}, {'m[\"b c\"]': 2}, {m.d: {}}, {m.d.e: 3}]}\n- t: {return: '${m}'}",
+            "- s: {assign: [{m: {}}, {m.a: 1}, {'m[\"b c\"]': 2}, {m.d: {}}, {m.d.e: 3}]}\n"
+            "- t: {return: '${m}'}",
             {"a": 1, "b c": 2, "d": {"e": 3}},
             id="assign to keys",
         ),
@@ -110,7 +111,8 @@ async def tags_of(source: str) -> Any:
         ),
         pytest.param(
             "- a: {assign: [{n: 0}]}\n"
-            "- f: {for: {value: v, range: [3, '${2 + 0}'], steps: [{s: {assign: [{n: 1}]}}]}}\n- r: {return: '${n}'}",
+            "- f: {for: {value: v, range: [3, '${2 + 0}'], steps: [{s: {assign: [{n: 1}]}}]}}\n"
+            "- r: {return: '${n}'}",
             0,
             id="a range that ends before it begins is empty",
         ),
@@ -328,7 +330,8 @@ async def test_sleep_waits_on_the_clock() -> None:
 async def test_log_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="local_cloud.workflows"):
         await run(
-            "- s: {call: sys.log, args: {json: {a: 1}, severity: WARNING}}\n- t: {call: sys.log, args: {text: b}}"
+            "- s: {call: sys.log, args: {json: {a: 1}, severity: WARNING}}\n"
+            "- t: {call: sys.log, args: {text: b}}"
         )
     assert [(record.levelname, record.__dict__["entry"]) for record in caplog.records] == [
         ("WARNING", {"json": {"a": 1}, "severity": "WARNING"}),
@@ -454,6 +457,19 @@ async def test_the_platforms_policies_retry_what_the_reference_says(
     assert clock.slept == pytest.approx([1, 1.25, 1.5625, 1.953125, 2.441406][: requests - 1])
 
 
+@pytest.mark.parametrize("error", ["503", "{code: 503}", "{code: 503, tags: HttpError}", "{tags: [Own]}"])
+async def test_the_platforms_policies_do_not_retry_errors_of_ones_own(error: str) -> None:
+    clock = SleepingClock()
+    source = f"""
+        - s:
+            try: {{raise: {error}}}
+            retry: ${{http.default_retry}}
+            except: {{as: e, steps: [{{t: {{return: caught}}}}]}}
+        """
+    assert await run(source.replace("raise: 503", "raise: '503'"), clock=clock) == "caught"
+    assert clock.slept == []
+
+
 async def test_response_is_the_result_of_a_call() -> None:
     responses = Responses([json_response({"a": [1]})])
     source = """
@@ -514,7 +530,11 @@ async def test_only_so_many_iterations_run_at_a_time(limit: str, most: int) -> N
                 value: v
                 range: [1, 30]
                 steps:
-                  - s: {{assign: [{{now: '${{now + 1}}'}}, {{most: '${{math.max(most, now)}}'}}, {{sum: '${{sum + v}}'}}]}}
+                  - s:
+                      assign:
+                        - now: ${{now + 1}}
+                        - most: ${{math.max(most, now)}}
+                        - sum: ${{sum + v}}
                   - t: {{call: sys.sleep, args: {{seconds: 1}}}}
                   - u: {{assign: [{{now: '${{now - 1}}'}}]}}
         - r: {{return: ['${{most}}', '${{sum}}']}}
@@ -524,7 +544,12 @@ async def test_only_so_many_iterations_run_at_a_time(limit: str, most: int) -> N
 
 @pytest.mark.parametrize(("limit", "tag"), [("0", "ValueError"), ("1.5", "TypeError")])
 async def test_concurrency_limit_is_a_positive_integer(limit: str, tag: str) -> None:
-    source = f"- p: {{parallel: {{concurrency_limit: {limit}, for: {{value: v, in: [1], steps: [{{s: {{assign: [{{a: 1}}]}}}}]}}}}}}"
+    source = f"""
+        - p:
+            parallel:
+              concurrency_limit: {limit}
+              for: {{value: v, in: [1], steps: [{{s: {{assign: [{{a: 1}}]}}}}]}}
+        """
     assert (await tags_of(source))[0] == tag
 
 
@@ -558,8 +583,8 @@ async def test_every_branch_runs_to_its_end_and_their_errors_are_told_together()
                 }
                 for at, v in ((0, 1), (2, 3))
             ],
-            "message": "UnhandledBranchError: One or more branches or iterations encountered an unhandled runtime "
-            "error",
+            "message": "UnhandledBranchError: One or more branches or iterations encountered an unhandled "
+            "runtime error",
             "tags": ["UnhandledBranchError", "RuntimeError"],
             "truncated": False,
         },

@@ -27,6 +27,22 @@ def step(body: str) -> str:
     return f"- before:\n    assign:\n      - x: 1\n- s:\n{indented}\n- after:\n    return: null\n"
 
 
+# The inner step shares what the outer one does not.
+NESTED_PARALLEL = """
+parallel:
+  for:
+    value: v
+    in: [1]
+    steps:
+      - t: {parallel: {shared: [x], for: {value: w, in: [1], steps: [{u: {assign: [{x: 1}]}}]}}}
+"""
+
+
+def step_after(first: str, name: str) -> str:
+    """A step of two, of which the second uses a variable *name*."""
+    return f"steps: [{{{first}}}, {{r: {{raise: '${{{name}}}'}}}}]"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -147,7 +163,7 @@ def step(body: str) -> str:
         ("{try: {return: 1}, retry: http.default_retry}", "a name in an expression"),
         ("{try: {return: 1}, retry: {max_retries: 3}}", "retry needs 'backoff'"),
         (
-            '{try: {return: 1}, retry: {predicate: "${main}", max_retries: 3, backoff: "${retry.default_backoff}"}}',
+            '{try: {return: 1}, retry: {predicate: "${main}", max_retries: 3, backoff: {max_delay: 1}}}',
             "a predicate is a subworkflow",
         ),
         (
@@ -155,7 +171,7 @@ def step(body: str) -> str:
             "one of retry.default_backoff",
         ),
         (
-            '{try: {return: 1}, retry: {predicate: "${retry.always}", max_retries: 3, backoff: {max_delay: 1}}}',
+            '{try: {return: 1}, retry: {predicate: "${retry.always}", max_retries: 3, backoff: {a: 1}}}',
             "backoff needs 'initial_delay'",
         ),
         # variables end with their loop, branch or except
@@ -172,20 +188,19 @@ def step(body: str) -> str:
             "sets the variable 'v'",
         ),
         (
-            "steps: [{t: {try: {raise: x}, except: {as: e, steps: [{u: {assign: [{a: 1}]}}]}}}, {r: {return: '${a}'}}]",
-            "sets the variable 'a'",
-        ),
-        (
-            "steps: [{t: {try: {raise: x}, except: {as: e, steps: [{u: {next: end}}]}}}, {r: {return: '${e}'}}]",
+            "steps: [{t: {try: {raise: x}, except: {as: e, steps: [{u: {return: 1}}]}}}, {r: {raise: '${e}'}}]",
             "sets the variable 'e'",
         ),
         (
-            "steps: [{t: {parallel: {branches: [{b: {steps: [{u: {call: sys.log, args: {data: 1}, result: x}}]}}]}}}]",
+            step_after("t: {try: {raise: x}, except: {as: e, steps: [{u: {assign: [{a: 1}]}}]}}", "a"),
+            "sets the variable 'a'",
+        ),
+        (
+            "parallel: {branches: [{b: {steps: [{u: {call: sys.log, args: {data: 1}, result: x}}]}}]}",
             "sets 'x', which is not shared",
         ),
         (
-            "parallel: {branches: [{b: {steps: [{t: {parallel: {shared: [x], branches: [{c: {steps: "
-            "[{u: {assign: [{x: 1}]}}]}}]}}}]}}]}",
+            NESTED_PARALLEL,
             "sets 'x', which is not shared",
         ),
         # raise
@@ -221,6 +236,14 @@ def test_step_that_is_not_offered_is_refused(body: str, reason: str) -> None:
         (
             "{main: {steps: [{s: {return: 1}}]}, o: {params: [{a: [1]}], steps: [{t: {return: 1}}]}}",
             "a default is",
+        ),
+        (
+            "{main: {steps: [{s: {return: 1}}]}, o: {params: [{a: '${1}'}], steps: [{t: {return: 1}}]}}",
+            "not supported here",
+        ),
+        (
+            "{main: {steps: [{s: {return: 1}}]}, o: {params: [{a: 1, b: 2}], steps: [{t: {return: 1}}]}}",
+            "one name with",
         ),
         ("{main: {steps: [{s: {return: 1}}]}, o: {params: [1], steps: [{t: {return: 1}}]}}", "must be a name"),
         ("{main: {steps: [{s: {return: 1}}]}, len: {steps: [{t: {return: 1}}]}}", "a function of the platform"),
@@ -359,7 +382,11 @@ def test_a_folded_expression_may_end_with_a_line_break() -> None:
 def test_branches_and_loops_may_use_names_that_others_use() -> None:
     load("""
         - loop: {for: {value: v, in: [1], steps: [{a: {assign: [{own: 1}]}}]}}
-        - one: {parallel: {branches: [{b: {steps: [{c: {assign: [{own: 1}]}}]}}, {d: {steps: [{e: {assign: [{own: 2}]}}]}}]}}
+        - one:
+            parallel:
+              branches:
+                - b: {steps: [{c: {assign: [{own: 1}]}}]}
+                - d: {steps: [{e: {assign: [{own: 2}]}}]}
         - two: {parallel: {for: {value: v, in: [1], steps: [{f: {assign: [{own: '${v}'}]}}]}}}
         - three: {try: {raise: x}, except: {as: own, steps: [{g: {raise: '${own}'}}]}}
         """)

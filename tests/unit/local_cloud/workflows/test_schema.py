@@ -15,7 +15,11 @@ main:
     - ask:
         try:
           call: http.post
-          args: {url: "http://x/", body: [1], auth: {type: OIDC, audience: "http://x"}, timeout: '${args.timeout}'}
+          args:
+            url: http://x/
+            body: [1]
+            auth: {type: OIDC, audience: http://x}
+            timeout: ${args.timeout}
           result: answer
         retry: ${http.default_retry}
         except:
@@ -32,7 +36,11 @@ main:
         parallel:
           for: {value: v, range: [1, 3], steps: [{one: {call: sub, args: {x: '${v}'}}}]}
     - all:
-        for: {value: w, in: [1], steps: [{nested: {steps: [{wait: {call: sys.sleep, args: {seconds: '${w}'}}}]}}]}
+        for:
+          value: w
+          in: [1]
+          steps:
+            - nested: {steps: [{wait: {call: sys.sleep, args: {seconds: '${w}'}}}]}
 sub:
   params: [x, y: 2]
   steps:
@@ -83,7 +91,7 @@ def test_check_says_what_is_wrong_and_where(file: Path, capsys: pytest.CaptureFi
     file.write_text(GOOD.replace("next: work", "next: play"))
     assert main(["check", str(file)]) == 1
     assert capsys.readouterr().out == (
-        f"{file}:18: step 'look': cannot go to 'play' from here: there is no such step, or it is outside\n"
+        f"{file}:22: step 'look': cannot go to 'play' from here: there is no such step, or it is outside\n"
     )
 
 
