@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Final
 
 from bucketcast.recording.boxes import LARGE_HEADER_BYTES, Box, Buffer, box, media_data_header
+from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.movie_tracks import (
     SILENT_FRAME,
     SILENT_FRAMES,
@@ -61,8 +62,8 @@ def write_movie(pieces: Iterable[Piece]) -> Movie:
 
     Each piece's part lies in the movie whole, however little of it is taken. What a session has before its
     first picture is not shown, nor is a session without pictures. Raises InvalidMedia where heads contradict
-    each other, or say what no recording is like, and ValueError if pieces are not in order, are of different
-    formats, or have no picture.
+    each other or their pieces, or say what no recording is like, and ValueError if pieces are not in order, are
+    of different formats, or have no picture.
     """
     movie = _GrowingMovie()
     for piece in pieces:
@@ -85,13 +86,16 @@ class _GrowingMovie:
     def add(self, piece: Piece) -> None:
         if not self._reached < (piece.session, piece.first) <= (piece.session, piece.last):
             raise ValueError("pieces are not in order")
+        held = piece.head.segments
+        if not held[0].index <= piece.first <= piece.last <= held[-1].index:
+            raise InvalidMedia("a part does not hold what is to be taken of it")
         if piece.head.video_format not in {None, self._format or piece.head.video_format}:
             raise ValueError("pieces are of different formats")
         self._format = self._format or piece.head.video_format
         if piece.session != self._reached[0]:
             self._shifts = None
         self._reached = (piece.session, piece.last)
-        for segment in piece.head.segments:
+        for segment in held:
             if piece.first <= segment.index <= piece.last:
                 self._add_segment(segment, piece.session)
         self._media_bytes += piece.head.size

@@ -24,8 +24,8 @@ from bucketcast.recording.samples import (
 from bucketcast.recording.tracks import Track
 from bucketcast.stream.silence import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE
 
-# The tables take some four megabytes of memory an hour: a week is the most that a process of one gigabyte can
-# write. Nothing that was recorded is that long: this is for times that are wrong.
+# The tables take some four megabytes of memory an hour: a week takes less than a gigabyte. Nothing that is made
+# one file is that long: this is for times that are wrong.
 MAX_DURATION: Final = timedelta(days=7)
 # ISO/IEC 14496-12, 8.6.1.2: a sample's duration has 32 bits, which is 13 hours.
 _MAX_SAMPLE_TICKS: Final = 2**32 - 1
@@ -44,7 +44,7 @@ _SILENT_SIZES: Final = table([len(SILENT_FRAME)] * SILENT_FRAMES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """From *at* on, in the movie, the picture stands still for *duration*, because something is missing."""
+    """From *at* on, in the movie, the picture stands still for *duration*, because pictures are missing."""
 
     at: timedelta
     duration: timedelta
@@ -191,7 +191,8 @@ def _places(value: int, column: Column) -> Iterator[int]:
 
 def _runs(samples: SampleTable) -> Iterator[tuple[int, int, int]]:
     """Frames that follow each other without a hole: when, from the first, which is the first, how many."""
-    if samples.durations.count(AUDIO_FRAME_TICKS) == len(samples):
+    # When the next segment's begin, they say themselves.
+    if samples.durations[:-1].count(AUDIO_FRAME_TICKS) == len(samples) - 1:
         yield 0, 0, len(samples)
         return
     time = 0

@@ -31,6 +31,7 @@ PART_TYPE: Final = box(b"ftyp", b"iso5", bytes(4), b"iso5", b"iso6", b"mp41")
 FRAGMENT_FLAGS: Final = 0x02_0000
 RUN_FLAGS: Final = 0x00_0F01
 RUN_COLUMNS: Final = 4
+_MAX_DURATION: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ def write_part(segments: Sequence[SegmentSamples]) -> Part:
     """Return the part of *segments*, at least one, which follow each other and have pictures of one format.
 
     Sound that a segment has before the end of the sound of the one before is left out. Raises ValueError if
-    segments do not follow each other, are of several formats, or larger than MAX_PART_BYTES.
+    segments, or their times, do not follow each other, are of several formats, or larger than MAX_PART_BYTES.
     """
     formats = {segment.video_format for segment in segments} - {None}
     indexes = [segment.index for segment in segments]
@@ -120,7 +121,10 @@ def _without_holes(column: Iterable[Samples | None]) -> list[Samples | None]:
     for samples in reversed(list(column)):
         if samples and following is not None:
             durations = samples.table.durations[:]
-            durations[-1] += following - samples.table.end
+            last = durations[-1] + following - samples.table.end
+            if not 0 < last <= _MAX_DURATION:
+                raise ValueError("a segment's pictures are not behind those of the one before")
+            durations[-1] = last
             lasting.append(replace(samples, table=replace(samples.table, durations=durations)))
         else:
             lasting.append(samples)

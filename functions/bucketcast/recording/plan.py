@@ -9,10 +9,15 @@ from itertools import groupby
 from typing import Final
 
 from bucketcast.recording.names import PartFacts
+from bucketcast.recording.part import MAX_PART_BYTES
+from bucketcast.recording.segment_samples import MAX_SEGMENT_BYTES
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber
 
-# One hole's segments are read at once to make a part of them: a minute of the longest ones.
-MAX_HOLE_SEGMENTS: Final = 10
+# A hole's segments are read at once, to make one part of them, which takes so many of the largest.
+MAX_HOLE_SEGMENTS: Final = MAX_PART_BYTES // MAX_SEGMENT_BYTES
+# A day of the shortest segments, six of the longest: less than a movie may last, and its tables take at most
+# half a gigabyte of memory.
+MAX_FILE_SEGMENTS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +102,19 @@ def plan_recording(sessions: Iterable[SealedSession], parts: Iterable[PartFacts]
 def groups(taken: Iterable[TakenPart]) -> tuple[tuple[TakenPart, ...], ...]:
     """Return which of *taken* are one file's, file by file: what comes together and has pictures of one format.
 
-    What has no pictures goes with what is before it, or else behind it.
+    What has no pictures goes with what is before it, or else behind it. A file has MAX_FILE_SEGMENTS at most,
+    give or take a part.
     """
     files: list[list[TakenPart]] = []
     at_hand: str | None = None
+    segments = 0
     for one in taken:
         found = one.part.video_format
-        if not files or (at_hand and found not in {None, at_hand}):
+        if not files or segments >= MAX_FILE_SEGMENTS or (at_hand and found not in {None, at_hand}):
             files.append([])
+            segments = 0
         files[-1].append(one)
+        segments += one.last - one.first + 1
         at_hand = found or at_hand
     return tuple(map(tuple, files)) if at_hand else ()
 
