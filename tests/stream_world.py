@@ -126,6 +126,8 @@ class World:
             documents=self.recording_documents,
             executions=self.executions,
             publisher=self.publisher,
+            media=self.media,
+            recording=self.recording,
             clock=self.clock,
         )
         self.deletions = Deletions(

@@ -71,6 +71,8 @@ def handlers() -> Handlers:
         documents=recording_documents,
         executions=CloudWorkflows(executions_client(settings.workflows_emulator), settings.workflows),
         publisher=publisher,
+        media=media,
+        recording=recording,
         clock=clock,
     )
     deletions = Deletions(

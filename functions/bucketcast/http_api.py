@@ -192,7 +192,7 @@ class WorkflowSteps:
 
 
 def workflow_step(request: Request, steps: WorkflowSteps) -> Response:
-    """Answer what the workflows ask for: `POST /rest`, `/finalize`, `/fail` and `/clean-up`."""
+    """Answer what the workflows ask for: `POST /rest`, `/finalize`, `/fail`, `/announce` and so on."""
 
     def answer() -> Response:
         match _path(request):
@@ -204,7 +204,19 @@ def workflow_step(request: Request, steps: WorkflowSteps) -> Response:
                 _method(request, "POST")
                 subject = _parse(request, RecordingSubject)
                 document = steps.finalizer.finalize(subject.stream, subject.broadcast)
+                steps.recordings.show(subject.stream)
+                steps.recordings.encode(subject.stream, subject.broadcast)
                 return _json({"files": len(document.files)})
+            case ["announce"]:
+                _method(request, "POST")
+                subject = _parse(request, RecordingSubject)
+                steps.recordings.announce(subject.stream, subject.broadcast)
+                return Response(status=204)
+            case ["fail-vod"]:
+                _method(request, "POST")
+                failure = _parse(request, RecordingFailure)
+                steps.recordings.fail_vod(failure.stream, failure.broadcast, reason=failure.reason)
+                return Response(status=204)
             case ["clean-up"]:
                 _method(request, "POST")
                 asked = _parse(request, CleanUpRequest)

@@ -203,7 +203,12 @@ def _owner(world: World, publisher: Publisher) -> Owner:
         streams=_streams(world),
         publisher=publisher,
         recordings=Recordings(
-            documents=recordings, executions=FakeExecutions(), publisher=publisher, clock=world.clock
+            documents=recordings,
+            executions=FakeExecutions(),
+            publisher=publisher,
+            media=bucket,
+            recording=bucket,
+            clock=world.clock,
         ),
         deletions=Deletions(
             media=bucket,

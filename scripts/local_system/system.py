@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -26,6 +27,10 @@ MEDIA_BUCKET: Final = "media"
 INGEST_BUCKET: Final = "ingest"
 RECORDING_BUCKET: Final = "recording"
 LOCATION: Final = "local"
+
+VOD_JOB: Final = "vod"
+# One task: there are two cores, and a broadcast may be under way. An hour of 1080p takes several.
+VOD_JOB_OPTIONS: Final = {"command": [sys.executable, "-m", "ingest.vod"], "timeout": "86400s"}
 
 # Imports of Google's libraries take a few seconds on a busy machine of two cores.
 START_SECONDS: Final = 60.0
@@ -265,6 +270,8 @@ class System:
             *("--workflows", str(ROOT / "workflows")),
             *("--workflows-port", str(self.ports.workflows)),
             *("--workflow-variable", f"BUCKETCAST_RECORDINGS_URL={self.url}/functions/recordings"),
+            *("--workflow-variable", f"BUCKETCAST_VOD_JOB={VOD_JOB}"),
+            *("--job", f"{VOD_JOB}={json.dumps(VOD_JOB_OPTIONS)}"),
             *("--fast-forward", str(self._fast_forward)),
             *("--timer", f"reap={self._reap_seconds}"),
             *("--health-check", f"{self.metrics_url}/healthz"),

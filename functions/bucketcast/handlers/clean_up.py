@@ -16,6 +16,7 @@ from bucketcast.errors import BucketcastError
 from bucketcast.handlers.deletion import Deletions
 from bucketcast.ports import Archive
 from bucketcast.recording.names import joined_prefix, session_parts_prefix
+from bucketcast.recording.vod import vod_workplace
 from bucketcast.records import decode_record
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.expiry import KEPT, ExpiredSession, SealedSession, expired_sessions
@@ -93,7 +94,7 @@ class CleanUp:
         settled = {
             recording.broadcast
             for recording in self.deletions.recordings.of_stream(document.stream)
-            if recording.is_finalized
+            if recording.is_finalized and not recording.is_encoding
         }
         return expired_sessions(document, sealed, settled, now=now)
 
@@ -118,7 +119,11 @@ class CleanUp:
         yield [(world.media, name) for name in media]
         if expired.until is not None:
             return
-        for prefix in (session_parts_prefix(stream, session), joined_prefix(stream, expired.broadcast)):
+        for prefix in (
+            session_parts_prefix(stream, session),
+            joined_prefix(stream, expired.broadcast),
+            vod_workplace(stream, expired.broadcast),
+        ):
             yield [(world.recording, name) for name in world.recording.names(prefix)]
         if expired.is_newest:
             return

@@ -54,6 +54,7 @@ from bucketcast.stream.object_names import (
     session_segments_prefix,
 )
 from bucketcast.stream.session_record import SessionRecord
+from bucketcast.stream_records import latest_stream_record
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +134,9 @@ class Finalizer:
             raise NotFound(f"the recording of broadcast {broadcast} of '{stream}' was deleted")
         if stored.document.is_finalized:
             return stored.document
-        document = finalized(stored.document, files, now=self.clock.now())
+        record = latest_stream_record(self.reader.ingest, stream)
+        with_vod = record is not None and record.configuration.vod
+        document = finalized(stored.document, files, with_vod=with_vod, now=self.clock.now())
         self.documents.replace(document, version=stored.version)
         _log.info("recording finalized", extra={"stream": stream, "broadcast": broadcast, "files": len(files)})
         return document

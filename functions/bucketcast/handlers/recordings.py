@@ -7,7 +7,7 @@ is safe twice.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,20 +16,30 @@ from msgspec import Struct
 
 from bucketcast.errors import BucketcastError, NotFound, PreconditionFailed, Unavailable
 from bucketcast.handlers.publish import Publisher
-from bucketcast.ports import MAX_ROUNDS, Clock, Executions, RecordingDocuments, StoredRecording
+from bucketcast.objects import ABSENT
+from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, Executions, RecordingDocuments, StoredRecording
 from bucketcast.recording.document import (
     ExecutionState,
     RecordingDocument,
     RecordingState,
+    VodState,
     asked_again,
     begun,
     failed,
     over,
     resting_broadcast,
     resumed,
+    vod_begun,
+    vod_failed,
+    vod_published,
+    vod_resumed,
     went_on,
     with_execution,
+    with_vod_execution,
 )
+from bucketcast.recording.index import index_name, index_object
+from bucketcast.recording.vod import TaskProgress, vod_facts_name, vod_progress_prefix
+from bucketcast.records import decode_record
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.identifiers import BroadcastNumber, StreamId
 from bucketcast.stream.lifecycle import StreamState
@@ -38,6 +48,7 @@ from bucketcast.stream.publication import is_over, reconnect_until
 _log = logging.getLogger(__name__)
 
 WORKFLOW: Final = "finalize_recording"
+VOD_WORKFLOW: Final = "reencode_vod"
 # What is still to be sealed, or was just interrupted anew, is asked for again after as long.
 SOON: Final = timedelta(seconds=2)
 
@@ -69,6 +80,16 @@ class FileView(Struct, frozen=True, kw_only=True):
     gaps: tuple[GapView, ...]
 
 
+class VodView(Struct, frozen=True, kw_only=True):
+    """A recording's VOD; how many of its segments are done is told while it is encoded."""
+
+    state: VodState
+    since: datetime
+    segments_done: int
+    segments: int
+    reason: str | None
+
+
 class RecordingView(Struct, frozen=True, kw_only=True):
     """A recording as its owner sees it."""
 
@@ -78,6 +99,7 @@ class RecordingView(Struct, frozen=True, kw_only=True):
     failed_step: str | None
     reason: str | None
     files: tuple[FileView, ...]
+    vod: VodView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +109,14 @@ class Recordings:
     documents: RecordingDocuments
     executions: Executions
     publisher: Publisher
+    media: Bucket
+    recording: Bucket
     clock: Clock
 
     def views(self, stream: StreamId) -> list[RecordingView]:
         """The recordings of *stream*, by broadcast."""
         found = sorted(self.documents.of_stream(stream), key=lambda recording: recording.broadcast)
-        return [_view(recording) for recording in found]
+        return [_view(recording, self._vod(recording)) for recording in found]
 
     def see(self, document: StreamDocument) -> None:
         """Start what makes the recording that *document* shows to be due, unless it was started."""
@@ -115,9 +139,14 @@ class Recordings:
                 self._resume(recording)
 
     def finalize_again(self, stream: StreamId, broadcast: BroadcastNumber) -> None:
-        """Start a recording that has failed once more; raises NotFound."""
+        """Start a recording that has failed, or its VOD if that has, once more; raises NotFound."""
         stored = self._stored(stream, broadcast)
-        self._start(stored, asked_again(stored.document, now=self.clock.now()))
+        wanted = asked_again(stored.document, now=self.clock.now())
+        if wanted is not None and wanted.is_encoding:
+            self.documents.replace(wanted, version=stored.version)
+            self.encode(stream, broadcast)
+        else:
+            self._start(stored, wanted)
 
     def rest(self, stream: StreamId, broadcast: BroadcastNumber) -> Rest:
         """End *broadcast* of *stream* if its reconnect window ran out, and say how it stands.
@@ -137,6 +166,41 @@ class Recordings:
             wait = max(SOON, reconnect_until(document) - now)
         return Rest(over=False, on_air=False, seconds=-(-wait // timedelta(seconds=1)))
 
+    def show(self, stream: StreamId) -> None:
+        """Bring the index that viewers read up to the documents; raises Unavailable, TooManyWrites.
+
+        What replaces a generation was read after that was written: of two that show, none goes back.
+        """
+        for _ in range(MAX_ROUNDS):
+            there = self.media.facts(index_name(stream))
+            new = index_object(stream, self.documents.of_stream(stream))
+            if there is not None and self.media.read(new.name) == new.content:
+                return
+            with suppress(PreconditionFailed):
+                self.media.write(new, if_generation=there.generation if there else ABSENT)
+                return
+        raise Unavailable(f"showing the recordings of {stream} found no end in {MAX_ROUNDS} rounds")
+
+    def encode(self, stream: StreamId, broadcast: BroadcastNumber) -> None:
+        """Start what makes the VOD of a finalized recording, if one is wanted, unless it was started."""
+        stored = self._stored(stream, broadcast)
+        self._start_vod(stored, vod_begun(stored.document, now=self.clock.now()))
+
+    def announce(self, stream: StreamId, broadcast: BroadcastNumber) -> None:
+        """Say that the VOD is there and checked; raises NotFound where its facts are not in the bucket."""
+        if self.media.facts(vod_facts_name(stream, broadcast)) is None:
+            raise NotFound(f"there is no VOD of broadcast {broadcast} of '{stream}'")
+        now = self.clock.now()
+        self._change(stream, broadcast, lambda known: vod_published(known, now=now))
+        self.show(stream)
+        _log.info("vod published", extra={"stream": stream, "broadcast": broadcast})
+
+    def fail_vod(self, stream: StreamId, broadcast: BroadcastNumber, *, reason: str) -> None:
+        """Say that encoding the recording failed for good, for *reason*; raises NotFound."""
+        now = self.clock.now()
+        self._change(stream, broadcast, lambda known: vod_failed(known, reason=reason, now=now))
+        _log.error("a vod failed", extra={"stream": stream, "broadcast": broadcast})
+
     def fail(self, stream: StreamId, broadcast: BroadcastNumber, *, step: str, reason: str) -> None:
         """Say that *step* of what carries the recording failed for good, for *reason*; raises NotFound."""
         now = self.clock.now()
@@ -151,11 +215,35 @@ class Recordings:
         except BucketcastError:
             _log.exception("a recording could not be reaped", extra={"stream": stream})
 
+    def _vod(self, document: RecordingDocument) -> VodView | None:
+        """How far the VOD of *document* is."""
+        vod = document.vod
+        if vod is None:
+            return None
+        prefix = vod_progress_prefix(document.stream, document.broadcast)
+        names = self.recording.names(prefix) if document.is_encoding else []
+        told = [content for name in names if (content := self.recording.read(name)) is not None]
+        tasks = [decode_record(TaskProgress, content) for content in told]
+        return VodView(
+            state=vod.state,
+            since=vod.since,
+            segments_done=sum(task.done for task in tasks),
+            segments=sum(task.total for task in tasks),
+            reason=vod.reason or None,
+        )
+
     def _resume(self, document: RecordingDocument) -> None:
-        state = self.executions.state(document.execution) if document.execution else ExecutionState.OVER
-        stored = self._stored(document.stream, document.broadcast)
-        if stored.document == document:
-            self._start(stored, resumed(document, state, now=self.clock.now()))
+        vod = document.vod
+        name = vod.execution if vod and document.is_encoding else document.execution
+        state = self.executions.state(name) if name else ExecutionState.OVER
+        stored, now = self._stored(document.stream, document.broadcast), self.clock.now()
+        if stored.document != document:
+            return
+        if document.is_encoding:
+            wanted = vod_begun(document, now=now) or vod_resumed(document, state, now=now)
+            self._start_vod(stored, wanted)
+        else:
+            self._start(stored, resumed(document, state, now=now))
 
     def _start(self, stored: StoredRecording | None, wanted: RecordingDocument | None) -> None:
         """Start the execution of *wanted*, if there is any, unless somebody else has decided on it since."""
@@ -171,10 +259,24 @@ class Recordings:
         if wanted.is_settled:
             _log.error("a recording failed", extra=_extra(wanted))
             return
-        argument: dict[str, str | int | bool] = {"stream": wanted.stream, "broadcast": wanted.broadcast}
-        execution = self.executions.start(WORKFLOW, argument)
+        execution = self.executions.start(WORKFLOW, _argument(wanted))
         _log.info("a recording's execution was started", extra={**_extra(wanted), "execution": execution})
         self._change(wanted.stream, wanted.broadcast, lambda known: with_execution(known, execution))
+
+    def _start_vod(self, stored: StoredRecording, wanted: RecordingDocument | None) -> None:
+        """As `_start`, for the VOD."""
+        if wanted is None:
+            return
+        try:
+            self.documents.replace(wanted, version=stored.version)
+        except PreconditionFailed:
+            return
+        if not wanted.is_encoding:
+            _log.error("a vod failed", extra=_extra(wanted))
+            return
+        execution = self.executions.start(VOD_WORKFLOW, _argument(wanted))
+        _log.info("a vod's execution was started", extra={**_extra(wanted), "execution": execution})
+        self._change(wanted.stream, wanted.broadcast, lambda known: with_vod_execution(known, execution))
 
     def _change(
         self,
@@ -201,7 +303,7 @@ class Recordings:
         return stored
 
 
-def _view(document: RecordingDocument) -> RecordingView:
+def _view(document: RecordingDocument, vod: VodView | None) -> RecordingView:
     return RecordingView(
         broadcast=document.broadcast,
         state=document.state,
@@ -223,7 +325,12 @@ def _view(document: RecordingDocument) -> RecordingView:
             )
             for file in document.files
         ),
+        vod=vod,
     )
+
+
+def _argument(document: RecordingDocument) -> dict[str, str | int | bool]:
+    return {"stream": document.stream, "broadcast": document.broadcast}
 
 
 def _extra(document: RecordingDocument) -> dict[str, str | int | datetime]:

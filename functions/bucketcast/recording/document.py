@@ -57,6 +57,24 @@ class RecordedFile(Struct, frozen=True, kw_only=True):
     gaps: tuple[RecordedGap, ...] = ()
 
 
+class VodState(StrEnum):
+    """Where a recording's VOD stands."""
+
+    ENCODING = "encoding"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+class Vod(Struct, frozen=True, kw_only=True):
+    """What becomes of encoding a recording once more."""
+
+    state: VodState
+    since: datetime
+    execution: str = ""  # Workflows' name for what carries it; empty while it is being started
+    executions: int = 0
+    reason: str = ""
+
+
 class RecordingDocument(Struct, frozen=True, kw_only=True):
     """All that is decided about the recording of one broadcast."""
 
@@ -70,11 +88,22 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     failed_step: str = ""
     reason: str = ""
     files: tuple[RecordedFile, ...] = ()
+    vod: Vod | None = None
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing more will come of it by itself."""
+        return self.is_decided and not self.is_encoding
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether its files are there, or were given up."""
         return self.state in (RecordingState.FINALIZED, RecordingState.FAILED)
+
+    @property
+    def is_encoding(self) -> bool:
+        """Whether an execution should be carrying its VOD."""
+        return self.vod is not None and self.vod.state is VodState.ENCODING
 
     @property
     def is_finalized(self) -> bool:
@@ -133,8 +162,35 @@ def resumed(known: RecordingDocument, execution: ExecutionState, *, now: datetim
     return replace(known, since=now, execution="", executions=known.executions + 1)
 
 
+def vod_begun(known: RecordingDocument, *, now: datetime) -> RecordingDocument | None:
+    """The document with which the VOD of *known* is to be started, or None if it was or none is wanted."""
+    if known.vod is None or not known.is_encoding or known.vod.executions:
+        return None
+    return replace(known, vod=replace(known.vod, since=now, executions=1))
+
+
+def vod_resumed(
+    known: RecordingDocument, execution: ExecutionState, *, now: datetime
+) -> RecordingDocument | None:
+    """As `resumed`, for the execution that carries the VOD of *known*."""
+    vod = known.vod
+    if vod is None or not known.is_encoding or execution is ExecutionState.ACTIVE:
+        return None
+    if not vod.execution and now - vod.since < STARTING:
+        return None
+    if vod.executions >= MAX_EXECUTIONS:
+        return vod_failed(known, reason="its executions ended without a result", now=now)
+    begun_again = replace(vod, since=now, execution="", executions=vod.executions + 1)
+    return replace(known, vod=begun_again)
+
+
 def asked_again(known: RecordingDocument, *, now: datetime) -> RecordingDocument | None:
-    """The document with which *known*, if it has failed, is to be started again because its owner says so."""
+    """The document with which *known*, if it has failed, is to be started again because its owner says so.
+
+    So it is with a VOD that has failed.
+    """
+    if known.vod is not None and known.vod.state is VodState.FAILED:
+        return replace(known, vod=Vod(state=VodState.ENCODING, since=now))
     if known.state is not RecordingState.FAILED:
         return None
     waiting = RecordingState.WAITING
@@ -148,21 +204,52 @@ def with_execution(known: RecordingDocument, execution: str) -> RecordingDocumen
 
 def went_on(known: RecordingDocument, *, now: datetime) -> RecordingDocument:
     """*known* while its broadcast is on air again: the next interruption begins another execution."""
-    return known if known.is_settled else replace(known, state=RecordingState.RECORDING, since=now)
+    return known if known.is_decided else replace(known, state=RecordingState.RECORDING, since=now)
 
 
 def over(known: RecordingDocument, *, now: datetime) -> RecordingDocument:
     """*known* once its broadcast is over and sealed; what is settled stays as it is."""
-    return known if known.is_settled else replace(known, state=RecordingState.FINALIZING, since=now)
+    return known if known.is_decided else replace(known, state=RecordingState.FINALIZING, since=now)
 
 
-def finalized(known: RecordingDocument, files: tuple[RecordedFile, ...], *, now: datetime) -> RecordingDocument:
-    """*known* with its *files*, which are there and verified."""
-    return replace(known, state=RecordingState.FINALIZED, since=now, files=files, failed_step="", reason="")
+def finalized(
+    known: RecordingDocument, files: tuple[RecordedFile, ...], *, with_vod: bool, now: datetime
+) -> RecordingDocument:
+    """*known* with its *files*, which are there and verified; if there are any, a VOD is made *with_vod*."""
+    return replace(
+        known,
+        state=RecordingState.FINALIZED,
+        since=now,
+        files=files,
+        failed_step="",
+        reason="",
+        vod=Vod(state=VodState.ENCODING, since=now) if with_vod and files else None,
+    )
+
+
+def with_vod_execution(known: RecordingDocument, execution: str) -> RecordingDocument:
+    """*known* with its VOD carried by *execution*, unless by another one, or it needs none any more."""
+    if known.vod is None or not known.is_encoding or known.vod.execution:
+        return known
+    return replace(known, vod=replace(known.vod, execution=execution))
+
+
+def vod_published(known: RecordingDocument, *, now: datetime) -> RecordingDocument:
+    """*known* with its VOD, which is there and checked."""
+    if known.vod is None or known.vod.state is VodState.PUBLISHED:
+        return known
+    return replace(known, vod=replace(known.vod, state=VodState.PUBLISHED, since=now, reason=""))
+
+
+def vod_failed(known: RecordingDocument, *, reason: str, now: datetime) -> RecordingDocument:
+    """*known* after encoding it failed for *reason*."""
+    if known.vod is None or not known.is_encoding:
+        return known
+    return replace(known, vod=replace(known.vod, state=VodState.FAILED, since=now, reason=reason))
 
 
 def failed(known: RecordingDocument, *, step: str, reason: str, now: datetime) -> RecordingDocument:
     """*known* after *step* failed for *reason*; what is settled stays as it is."""
-    if known.is_settled:
+    if known.is_decided:
         return known
     return replace(known, state=RecordingState.FAILED, since=now, failed_step=step, reason=reason)

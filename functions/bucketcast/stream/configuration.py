@@ -90,6 +90,7 @@ class StreamConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     preset: Preset = Preset.SUPERFAST
     pass_through: bool = False
     recording: RecordingMode = RecordingMode.ON
+    vod: bool = False  # encode the recording once more, for less bytes
 
     def __post_init__(self) -> None:
         """Raise InvalidConfiguration where values are outside their bounds or do not fit together."""

@@ -31,6 +31,7 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     preset: Preset = _DEFAULT.preset
     pass_through: bool = _DEFAULT.pass_through
     recording: RecordingMode = _DEFAULT.recording
+    vod: bool = _DEFAULT.vod
 
     def stream(self) -> StreamId:
         """The stream's id, or InvalidName."""
@@ -59,6 +60,7 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             preset=self.preset,
             pass_through=self.pass_through,
             recording=self.recording,
+            vod=self.vod,
         )
 
 

@@ -34,7 +34,7 @@ def broadcast(world: World, encoder: str, count: int = 20) -> SessionNumber:
     stored = world.recording_documents.read(STREAM, BroadcastNumber(document.ended_broadcasts))
     assert stored is not None
     world.recording_documents.replace(
-        finalized(stored.document, (), now=world.clock.now()), version=stored.version
+        finalized(stored.document, (), with_vod=False, now=world.clock.now()), version=stored.version
     )
     part = NewObject(
         name=f"{STREAM}/{session:08d}/0000000000.mp4",

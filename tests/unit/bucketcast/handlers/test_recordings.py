@@ -1,7 +1,9 @@
 """What carries a broadcast's recording is started once, however often and by whomever its rest is seen."""
 
+from dataclasses import replace
+
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
 from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
 from bucketcast.handlers.recordings import WORKFLOW, Recordings, Rest
@@ -70,8 +72,8 @@ def test_an_interruption_starts_one_execution_however_often_it_is_seen(world: Re
 
 def test_a_stream_that_is_not_to_be_recorded_starts_nothing(world: RecordingWorld) -> None:
     document = world.wake()
-    configuration = replace(document.configuration, recording=RecordingMode.OFF)
-    world.recordings.see(replace(document, configuration=configuration))
+    configuration = structs.replace(document.configuration, recording=RecordingMode.OFF)
+    world.recordings.see(structs.replace(document, configuration=configuration))
     assert world.executions.started == []
 
 
@@ -86,9 +88,7 @@ def test_of_two_that_see_it_at_once_one_starts_it(world: RecordingWorld) -> None
         def create(self, document: RecordingDocument) -> None:
             raise PreconditionFailed(document.stream)
 
-    late = Recordings(
-        documents=Late(), executions=world.executions, publisher=world.publisher, clock=world.clock
-    )
+    late = replace(world.recordings, documents=Late())
     late.see(world.wake())
     assert world.executions.started == []
 
@@ -153,12 +153,7 @@ def test_an_execution_that_was_decided_and_not_started_is_started_by_the_reaper(
 
 
 def replace_executions(recordings: Recordings, executions: FakeExecutions) -> Recordings:
-    return Recordings(
-        documents=recordings.documents,
-        executions=executions,
-        publisher=recordings.publisher,
-        clock=recordings.clock,
-    )
+    return replace(recordings, executions=executions)
 
 
 def test_an_execution_that_died_half_way_is_begun_anew_a_few_times(world: RecordingWorld) -> None:
@@ -212,9 +207,7 @@ def test_a_change_that_meets_others_all_the_time_is_given_up(world: RecordingWor
 
     contended = Contended()
     contended.create(world.document_of_one)
-    recordings = Recordings(
-        documents=contended, executions=world.executions, publisher=world.publisher, clock=world.clock
-    )
+    recordings = replace(world.recordings, documents=contended)
     with pytest.raises(Unavailable):
         recordings.fail(STREAM, ONE, step="finalize", reason="why")
 
