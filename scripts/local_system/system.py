@@ -30,7 +30,15 @@ LOCATION: Final = "local"
 
 VOD_JOB: Final = "vod"
 # One task: there are two cores, and a broadcast may be under way. An hour of 1080p takes several.
-VOD_JOB_OPTIONS: Final = {"command": [sys.executable, "-m", "ingest.vod"], "timeout": "86400s"}
+VOD_JOB_OPTIONS: Final = {
+    "command": [sys.executable, "-m", "ingest.vod"],
+    "env": {
+        "BUCKETCAST_MEDIA_BUCKET": MEDIA_BUCKET,
+        "BUCKETCAST_INGEST_BUCKET": INGEST_BUCKET,
+        "BUCKETCAST_RECORDING_BUCKET": RECORDING_BUCKET,
+    },
+    "timeout": "86400s",
+}
 
 # Imports of Google's libraries take a few seconds on a busy machine of two cores.
 START_SECONDS: Final = 60.0
