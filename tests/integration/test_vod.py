@@ -1,5 +1,6 @@
 """The VOD job against the local cloud: tasks that die, and what comes of it in the end."""
 
+import asyncio
 import io
 import os
 import signal
@@ -28,9 +29,18 @@ from bucketcast.stream.configuration import RungConfiguration, StreamConfigurati
 from bucketcast.stream.identifiers import BitsPerSecond, BroadcastNumber, RungName, SegmentIndex, StreamId
 from bucketcast.stream.stream_record import StreamRecord
 from bucketcast.stream_records import stream_record_object
+from ingest.encode.ffmpeg import find_ffmpeg
+from ingest.encode.transport_stream import MediaSegment
 from ingest.vod.__main__ import INTERRUPTED
+from ingest.vod.encoding import encode
 from ingest.vod.facts import VodFacts
+from ingest.vod.job import Share, World, run_task
 from ingest.vod.names import VodNames
+from ingest.vod.plan import Compression, VodPreset, plan_vod
+from ingest.vod.progress import BucketProgress
+from ingest.vod.quality import has_vmaf, vmaf_of
+from ingest.vod.running import FfmpegFailed
+from ingest.vod.source import probe
 from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
 from local_cloud.run_jobs import JobOptions
 from local_cloud.run_jobs.execution import Execution
@@ -67,6 +77,7 @@ class Cloud:
 
     running: RunningLocalCloud
     media: CloudStorageBucket
+    ingest: CloudStorageBucket
     recording: CloudStorageBucket
 
     def record(self, broadcast: int, clip: Clip) -> VodNames:
@@ -145,21 +156,21 @@ def cloud() -> Iterator[Cloud]:
             configuration=configuration,
         )
         ingest.write(stream_record_object(record), if_generation=ABSENT)
-        yield Cloud(running=running, media=media, recording=recording)
+        yield Cloud(running=running, media=media, ingest=ingest, recording=recording)
         client.close()
 
 
 @pytest.fixture(scope="module")
 def vod(cloud: Cloud) -> VodNames:
-    """Made by two tasks, the second of which was killed when it had made one of its two segments."""
+    """Made by two tasks, the first of which was killed when it had made one of its two segments."""
     names = cloud.record(1, CLIP)
     execution = cloud.start(1, tasks=2)
-    killed = execution.tasks[1]
-    until(lambda: cloud.media.facts(names.segment(HIGH, SegmentIndex(2))))
+    killed = execution.tasks[0]
+    until(lambda: cloud.media.facts(names.segment(HIGH, SegmentIndex(0))))
     assert killed.pid is not None
     os.kill(killed.pid, signal.SIGKILL)
     cloud.end(execution)
-    assert [task.attempt for task in execution.tasks] == [0, 1]
+    assert [task.attempt for task in execution.tasks] == [1, 0]
     return names
 
 
@@ -200,7 +211,6 @@ def test_facts_say_what_was_made(cloud: Cloud, vod: VodNames) -> None:
     sizes = [len(cloud.get(name).content) for rung in (HIGH, LOW) for name in cloud.segments(vod, rung)]
     assert facts.bytes == sum(sizes)
     assert facts.vmaf is None or 80 < facts.vmaf <= 100
-    print("FACTS", facts)
 
 
 def test_the_multivariant_playlist_names_what_plays(cloud: Cloud, vod: VodNames) -> None:
@@ -275,7 +285,8 @@ def test_a_vod_that_is_announced_is_left_alone(cloud: Cloud, vod: VodNames) -> N
 def test_sigterm_stops_a_task_which_then_goes_on_where_it_stopped(cloud: Cloud, vod: VodNames) -> None:
     """And what it makes has the structure of what two tasks made."""
     names = cloud.record(2, CLIP)
-    environment = {**os.environ, **ENVIRONMENT, **cloud.running.cloud.environment, "BROADCAST": "2"}
+    chosen = {"BROADCAST": "2", "BUCKETCAST_VOD_PRESET": "medium"}
+    environment = {**os.environ, **ENVIRONMENT, **cloud.running.cloud.environment, **chosen}
     with subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE, text=True) as task:
         until(lambda: cloud.media.facts(names.segment(LOW, SegmentIndex(0))))
         task.terminate()
@@ -291,6 +302,90 @@ def test_sigterm_stops_a_task_which_then_goes_on_where_it_stopped(cloud: Cloud, 
     for rung in (HIGH, LOW):
         playlists = [cloud.get(each.media_playlist(rung)).content for each in (vod, names)]
         assert playlists[0] == playlists[1]
+
+
+def test_a_finish_that_was_broken_off_is_done_again(cloud: Cloud, vod: VodNames) -> None:
+    """What an attempt has left behind is made good, whatever it is, and nothing is encoded again."""
+    before = {facts.name: facts for facts in cloud.media.listed(vod.folder)}
+    for name in (vod.facts, vod.poster, vod.i_frame_playlist(LOW)):
+        cloud.media.delete(name)
+    stale = NewObject(
+        name=vod.storyboard, content=b"WEBVTT\n", content_type="text/vtt", cache_control="no-store"
+    )
+    cloud.media.write(stale, if_generation=before[vod.storyboard].generation)
+    cloud.end(cloud.start(1, tasks=1))
+    now = {facts.name: facts for facts in cloud.media.listed(vod.folder)}
+    assert {name: facts.crc32c for name, facts in now.items()} == {
+        name: facts.crc32c for name, facts in before.items()
+    }
+
+
+async def test_two_that_do_the_same_at_once_announce_it_once(cloud: Cloud) -> None:
+    """A task that Cloud Run runs twice, or two tasks that both see that all is there."""
+    names = cloud.record(5, SILENT)
+    progress = BucketProgress(cloud.recording, names, task=0, tasks=1, monotonic=time.monotonic)
+    world = World(
+        media=cloud.media,
+        ingest=cloud.ingest,
+        recording=cloud.recording,
+        media_url=f"{cloud.running.url}/media",
+        ffmpeg=find_ffmpeg(),
+        progress=progress,
+    )
+
+    async def task() -> None:
+        await run_task(
+            world,
+            names,
+            Share(task=0, tasks=1),
+            source=recording_file_name(STREAM, names.broadcast),
+            compression=Compression(preset=VodPreset.SUPERFAST),
+        )
+
+    await asyncio.gather(task(), task())
+    assert cloud.facts(names).frames == SILENT.frames
+    entries = cloud.running.store.journal.entries(bucket="media", prefix=names.folder, since=0, limit=100)
+    assert sorted(entry.stored.name for entry in entries) == cloud.media.names(names.folder)
+
+
+async def test_a_recording_that_breaks_off_gives_no_short_segment() -> None:
+    """FFmpeg takes a lost connection for the end, and a segment is created once: a short one would stay."""
+    path = make_clip(SILENT)
+    plan = plan_vod(
+        probe(str(path)), StreamConfiguration(), Compression(preset=VodPreset.SUPERFAST), source="x"
+    )
+    taken: list[SegmentIndex] = []
+
+    async def take(_: RungName, segment: MediaSegment) -> None:
+        taken.append(segment.index)
+
+    await encode(find_ffmpeg(), plan, range(1), url=str(path), take=take)
+    assert taken == [0]
+    longer = msgspec.structs.replace(plan, frames=plan.frames + 25)
+    with pytest.raises(FfmpegFailed, match="where 0:00:06 of 0 was due"):
+        await encode(find_ffmpeg(), longer, range(1), url=str(path), take=take)
+    assert taken == [0]
+
+
+async def test_a_picture_that_differs_is_measured_as_worse() -> None:
+    if not await has_vmaf(find_ffmpeg()):
+        pytest.skip("this FFmpeg has no libvmaf")
+    path = make_clip(CLIP)
+    configuration = StreamConfiguration(
+        rungs=(RungConfiguration(name=HIGH, video_bitrate=BitsPerSecond(600_000)),)
+    )
+    plan = plan_vod(probe(str(path)), configuration, Compression(preset=VodPreset.SUPERFAST), source="x")
+    made: dict[int, bytes] = {}
+
+    async def take(_: RungName, segment: MediaSegment) -> None:
+        made[segment.index] = segment.data
+
+    await encode(find_ffmpeg(), plan, range(1, 3), url=str(path), take=take)
+    right, wrong = [
+        await vmaf_of(find_ffmpeg(), plan, SegmentIndex(1), made[index], url=str(path)) for index in (1, 2)
+    ]
+    assert right > 95
+    assert wrong < 50
 
 
 def test_a_small_recording_without_sound_gets_its_own_size_and_no_sound(cloud: Cloud) -> None:

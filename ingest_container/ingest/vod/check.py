@@ -6,7 +6,7 @@ from datetime import timedelta
 from posixpath import dirname, normpath
 
 from bucketcast.errors import BucketcastError, InvalidInput
-from bucketcast.hls import MediaPlaylist, MultivariantPlaylist, parse
+from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.objects import NewObject
 from ingest.vod.plan import VodPlan
 from ingest.vod.storyboard import WEBVTT
@@ -43,14 +43,13 @@ def _playlist_problems(plan: VodPlan, made: NewObject, sizes: Mapping[str, int])
     except InvalidInput as error:
         yield f"is no playlist: {error}"
         return
-    match playlist:
-        case MultivariantPlaylist():
-            uris = [stream.uri for stream in playlist.variant_streams]
-            for uri in (*uris, *(stream.uri for stream in playlist.i_frame_streams)):
-                if not _size(made, uri, sizes):
-                    yield f"names {uri}, which is not there"
-        case MediaPlaylist():
-            yield from _media_problems(plan, made, playlist, sizes)
+    if isinstance(playlist, MediaPlaylist):
+        yield from _media_problems(plan, made, playlist, sizes)
+        return
+    uris = [stream.uri for stream in playlist.variant_streams]
+    for uri in (*uris, *(stream.uri for stream in playlist.i_frame_streams)):
+        if not _size(made, uri, sizes):
+            yield f"names {uri}, which is not there"
 
 
 def _media_problems(

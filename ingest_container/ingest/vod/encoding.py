@@ -102,8 +102,12 @@ async def _take_rung(
         async for segment in _cut(plan, segments, output):
             if taking is not None:
                 await taking
-            if segment.index != expected:
-                raise FfmpegFailed(f"FFmpeg made segment {segment.index} of {rung} where {expected} was due")
+            # FFmpeg takes a connection that breaks for the recording's end, and calls that a success.
+            if segment.index != expected or segment.duration != plan.duration_of(segment.index):
+                raise FfmpegFailed(
+                    f"FFmpeg made {segment.duration} of segment {segment.index} of {rung}"
+                    f" where {plan.duration_of(SegmentIndex(expected))} of {expected} was due"
+                )
             expected += 1
             taking = asyncio.create_task(_awaited(take(rung, segment)))
         if taking is not None:

@@ -80,7 +80,7 @@ def _input(plan: VodPlan, segments: range, url: str) -> tuple[str, ...]:
     seek = max(Fraction(0), _start(plan, segments) - _AUDIO_RUN_UP)
     return (
         # Time 0 is its first picture.
-        *("-itsoffset", f"{-plan.start.total_seconds():.6f}"),
+        *("-itsoffset", f"{(-plan.start).total_seconds():.6f}"),
         # From the keyframe before the range; what is between the two is decoded, and dropped by the filters,
         # which count pictures exactly.
         *(("-noaccurate_seek", "-ss", f"{float(seek):.6f}") if seek else ()),

@@ -21,6 +21,7 @@ from ingest.vod.pictures import poster_of, sprite
 from ingest.vod.plan import VodPlan
 from ingest.vod.playlists import Rungs, playlist_objects
 from ingest.vod.quality import SAMPLES, has_vmaf, mean_vmaf, vmaf_of
+from ingest.vod.running import FfmpegFailed
 from ingest.vod.segment import VodSegment, segments_by_rung
 from ingest.vod.storyboard import Size, poster_candidates, sprites, storyboard_object, thumbnail_size
 
@@ -87,10 +88,21 @@ async def _vmaf(
 ) -> float | None:
     if not await has_vmaf(ffmpeg):
         return None
+    try:
+        return mean_vmaf(await _scores(ffmpeg, media, plan, highest, url))
+    except FfmpegFailed as error:
+        # Such as a build without a model. What was made is not worse for that.
+        _log.warning("VMAF was not measured", extra={"reason": str(error)})
+        return None
+
+
+async def _scores(
+    ffmpeg: Path, media: Archive, plan: VodPlan, highest: Sequence[VodSegment], url: str
+) -> list[float]:
     scores = []
     for index in sampled_segments(plan.segments, SAMPLES):
         content = await asyncio.to_thread(media.read, highest[index].name)
         if content is None:
             raise NotFound(f"{highest[index].name} is gone")
         scores.append(await vmaf_of(ffmpeg, plan, SegmentIndex(index), content, url=url))
-    return mean_vmaf(scores)
+    return scores

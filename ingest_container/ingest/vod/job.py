@@ -63,6 +63,7 @@ async def run_task(
         "task begins",
         extra={"task": share.task, "first": wanted.start, "end": wanted.stop, "resume": missing.start},
     )
+    await world.progress.report(missing.start - wanted.start, len(wanted))
     if missing:
         uploads = _Uploads(world, plan, names, wanted, missing)
         await encode(world.ffmpeg, plan, missing, url=url, take=uploads.take)

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from bucketcast.recording.vod import vod_facts_name, vod_folder, vod_progress_prefix, vod_workplace
 from bucketcast.stream.identifiers import BroadcastNumber, RungName, SegmentIndex, StreamId, parse_rung_name
 
-_BROADCAST_DIGITS: Final = 8
 _INDEX_DIGITS: Final = 10
 _SPRITE_DIGITS: Final = 5
 _TASK_DIGITS: Final = 5  # Cloud Run has at most 10,000 tasks
@@ -26,7 +26,7 @@ class VodNames:
     @property
     def folder(self) -> str:
         """What the names of all of its objects in the media bucket start with."""
-        return f"{self.stream}/recording/{self.broadcast:0{_BROADCAST_DIGITS}}/vod/"
+        return vod_folder(self.stream, self.broadcast)
 
     @property
     def multivariant_playlist(self) -> str:
@@ -46,7 +46,7 @@ class VodNames:
     @property
     def facts(self) -> str:
         """What the job found out; it is written last."""
-        return f"{self.folder}facts.json"
+        return vod_facts_name(self.stream, self.broadcast)
 
     def media_playlist(self, rung: RungName) -> str:
         """The media playlist of *rung*."""
@@ -76,15 +76,11 @@ class VodNames:
     @property
     def plan(self) -> str:
         """The plan that all tasks follow."""
-        return f"{self._workplace}plan.json"
+        return f"{vod_workplace(self.stream, self.broadcast)}plan.json"
 
     def progress(self, task: int) -> str:
         """How far *task* is."""
-        return f"{self._workplace}progress/{task:0{_TASK_DIGITS}}.json"
-
-    @property
-    def _workplace(self) -> str:
-        return f"{self.stream}/vod_{self.broadcast:0{_BROADCAST_DIGITS}}/"
+        return f"{vod_progress_prefix(self.stream, self.broadcast)}{task:0{_TASK_DIGITS}}.json"
 
 
 def segment_file_name(index: SegmentIndex) -> str:

@@ -106,6 +106,12 @@ class VodPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         end = min(self.frames, self.grid.first_frame(SegmentIndex(segments.stop)))
         return end - self.grid.first_frame(SegmentIndex(segments.start))
 
+    def duration_of(self, index: SegmentIndex) -> timedelta:
+        """How long segment *index* is."""
+        grid = self.grid
+        end = min(self.frames, grid.first_frame(SegmentIndex(index + 1)))
+        return grid.time_of_frame(end) - grid.start(index)
+
     def codecs(self, rung: VodRung) -> str:
         """CODECS of *rung*."""
         return f"{rung.video_codec},{rung.audio_codec}" if self.has_audio else rung.video_codec

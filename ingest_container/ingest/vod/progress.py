@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, Protocol
 
-from msgspec import Struct
-
 from bucketcast.errors import BucketcastError
-from bucketcast.objects import ABSENT, Generation
+from bucketcast.objects import ABSENT, WRITE_INTERVAL, Generation
 from bucketcast.ports import Bucket
+from bucketcast.recording.vod import TaskProgress
 from bucketcast.records import record_object
 from ingest.vod.names import VodNames
 
@@ -18,15 +17,6 @@ _log = logging.getLogger(__name__)
 
 # Often enough for a bar that moves, and far below one write a second to a name.
 REPORT_INTERVAL: Final = timedelta(seconds=5)
-
-
-class TaskProgress(Struct, frozen=True, kw_only=True):
-    """Of *total* segments that are this task's, *done* are there in every rung."""
-
-    task: int
-    tasks: int
-    done: int
-    total: int
 
 
 class Progress(Protocol):
@@ -47,20 +37,26 @@ class BucketProgress:
         task: int,
         tasks: int,
         monotonic: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Report for number *task* of *tasks* in the bucket *recording*."""
         self._recording = recording
         self._names = names
         self._task, self._tasks = task, tasks
         self._monotonic = monotonic
+        self._sleep = sleep
         self._generation: Generation | None = None
-        self._due = float("-inf")
+        self._reported = float("-inf")
 
     async def report(self, done: int, total: int) -> None:
         """See Progress.report."""
-        if done < total and self._monotonic() < self._due:
+        since = self._monotonic() - self._reported
+        if done < total and since < REPORT_INTERVAL.total_seconds():
             return
-        self._due = self._monotonic() + REPORT_INTERVAL.total_seconds()
+        # The last report has to land, however soon it follows the one before.
+        if (early := WRITE_INTERVAL.total_seconds() - since) > 0:
+            await self._sleep(early)
+        self._reported = self._monotonic()
         known = TaskProgress(task=self._task, tasks=self._tasks, done=done, total=total)
         try:
             await asyncio.to_thread(self._write, known)

@@ -21,7 +21,11 @@ class Watched:
             task=1,
             tasks=2,
             monotonic=self.monotonic,
+            sleep=self.sleep,
         )
+
+    async def sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds)
 
     def monotonic(self) -> float:
         return (self.clock.now() - EPOCH).total_seconds()
@@ -39,6 +43,14 @@ async def test_progress_is_told_every_few_seconds_and_in_the_end() -> None:
         await watched.progress.report(done, 10)
     assert watched.told == [(1, 10), (4, 10), (7, 10), (10, 10)]
     assert {new.name for _, new in watched.bucket.log} == {NAMES.progress(1)}
+
+
+async def test_the_last_report_waits_until_it_may_be_written() -> None:
+    """Cloud Storage takes one write a second to a name."""
+    watched = Watched()
+    for done in range(1, 4):
+        await watched.progress.report(done, 3)
+    assert watched.told == [(1, 3), (3, 3)]
 
 
 async def test_the_next_attempt_tells_in_the_same_object() -> None:
