@@ -25,6 +25,7 @@ class NewObject:
     content_type: str
     cache_control: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    custom_time: datetime | None = None  # what the bucket's lifecycle rules count from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,10 @@
 // The viewer page: it reads the bucket and nothing else. state.json says whether there is something to play,
-// hls.js (or the browser itself) plays it. Words are set as text, never as HTML.
+// hls.js (or the browser itself) plays it; recordings.json lists what can be watched afterwards. Words are set as
+// text, never as HTML.
+
+import { NativeEngine, engineFor } from "./engines.js";
+import { readObject, retryDelay } from "./objects.js";
+import { RecordingList, Storyboard, clockTime, partsOf, spokenTime } from "./recordings.js";
 
 // As in bucketcast/stream/identifiers.py: a stream is a folder of the bucket, so nothing else may stand there.
 const STREAM_ID = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -14,19 +19,12 @@ const HLS_SETTINGS = {
 const ENGINES = ["hls.js", "native"];
 
 const POLL_MS = 2000; // state.json is written at most once a second and may be cached for one
-const ANSWER_MS = 8000; // a small file that takes longer is not coming
-const FIRST_RETRY_MS = 1000;
-const LAST_RETRY_MS = 8000; // what a live viewer will sit through, and no burden on a bucket
 const FAILURES_BEFORE_UNKNOWN = 3; // one lost answer is no reason to take back what is known
-const RECOVERIES_BEFORE_REBUILD = 2; // a decoder that fails again this soon needs a new one
-const RECOVERY_MEMORY_MS = 10000;
-const RETRIES_BEFORE_REBUILD = 3;
 const RENDER_MS = 500;
-const NATIVE_LIVE_OFFSET_SECONDS = 6; // three segments of the default duration, as hls.js keeps
-const LONGEST_LATENCY_SECONDS = 86400; // beyond a day it is a clock that is wrong
-
-const CODECS_ERROR = "manifestIncompatibleCodecsError"; // hls.js's name for what trying again will not mend
-const HLS_MIME = "application/vnd.apple.mpegurl";
+const ATTEMPTS_AT_RECORDING = 3; // some 15 s: it does not come and go as a live stream does
+const SEEK_STEP_SECONDS = 5;
+const SEEK_THUMB_PX = 16; // as browsers draw it
+const LAST_BROADCAST = 99999999; // its number has eight digits in names
 
 const STATE_WORDS = {
   connecting: "connecting",
@@ -54,9 +52,19 @@ function parseQuery(search) {
   }
   const engine = query.get("engine");
   if (engine !== null && !ENGINES.includes(engine)) complaints.push(`engine is either ${ENGINES.join(" or ")}.`);
+  const recording = query.get("recording");
+  const isNumber = /^[0-9]+$/.test(recording) && Number(recording) >= 1 && Number(recording) <= LAST_BROADCAST;
+  if (recording !== null && !isNumber) complaints.push("recording is the number of a broadcast: 1 for the first.");
   const stream = query.get("stream") ?? "";
   const valid = STREAM_ID.test(stream) && !RESERVED_STREAM_IDS.includes(stream);
-  return { stream: valid ? stream : null, asked: stream, native: engine === "native", hlsConfig, complaints };
+  return {
+    stream: valid ? stream : null,
+    asked: stream,
+    recording: isNumber ? Number(recording) : null,
+    native: engine === "native",
+    hlsConfig,
+    complaints,
+  };
 }
 
 function parseState(record, stream) {
@@ -68,34 +76,15 @@ function parseState(record, stream) {
 
 const isOnAir = (state) => state === "live" || state === "interrupted";
 
-// Jitter keeps viewers whom one fault threw out from coming back as one.
-const retryDelay = (failures) =>
-  Math.min(FIRST_RETRY_MS * 2 ** Math.max(0, failures - 1), LAST_RETRY_MS) * (0.75 + Math.random() / 2);
+// What covers the picture: nothing while there is one to see. *watch* is what its button says, if it has one.
+const say = (title, text = "", watch = "") => ({ title, text, watch, busy: false });
+const wait = (title, text = "") => ({ title, text, watch: "", busy: true });
+const BLOCKED = say("Press play to watch", "The browser did not let the picture start by itself.");
+const isShown = (playback) => playback === "playing" || playback === "paused";
 
-function bitrateWords(bitsPerSecond) {
-  if (bitsPerSecond >= 1e6) return `${(bitsPerSecond / 1e6).toFixed(1)} Mb/s`;
-  return `${Math.round(bitsPerSecond / 1e3)} kb/s`;
-}
-
-// A rung is called by its short side, as its folder is; two of one size differ by their bitrate.
-const rungName = ({ width, height }) => (width && height ? `${Math.min(width, height)}p` : "Audio");
-const rungKey = ({ width, height, bitrate }) => `${width}x${height}@${bitrate}`;
-
-function failureWords(data) {
-  const status = data.response?.code ? `, HTTP ${data.response.code}` : "";
-  const facts = `(${data.details}${status})`;
-  if (data.details === CODECS_ERROR) return `This browser cannot play the stream's codecs ${facts}.`;
-  if (data.type === "networkError") return `The stream cannot be loaded right now ${facts}.`;
-  if (data.type === "mediaError") return `The picture could not be decoded ${facts}.`;
-  return `The player failed ${facts}.`;
-}
-
-// What covers the picture: nothing while there is one to see.
-function overlayFor(state, playback, reason) {
-  if (playback === "playing" || playback === "paused") return null;
-  const say = (title, text = "") => ({ title, text, busy: false });
-  const wait = (title, text = "") => ({ title, text, busy: true });
-  if (playback === "blocked") return say("Press play to watch", "The browser did not let the picture start by itself.");
+function overlayOfLive(state, playback, reason, recording) {
+  if (isShown(playback)) return null;
+  if (playback === "blocked") return BLOCKED;
   switch (state) {
     case "absent":
     case "idle":
@@ -105,7 +94,7 @@ function overlayFor(state, playback, reason) {
     case "interrupted":
       return wait("Interrupted", "The broadcaster may come back. This page goes on by itself.");
     case "ended":
-      return say("The broadcast has ended", "When the next one begins, it plays here by itself.");
+      return overlayOfEnd(recording);
     case "unknown":
       return wait("No answer", `The stream's state cannot be read (${reason}). This page goes on trying.`);
     default:
@@ -113,21 +102,43 @@ function overlayFor(state, playback, reason) {
   }
 }
 
-// What state.json says.
+function overlayOfEnd(recording) {
+  const next = "When the next one begins, it plays here by itself.";
+  if (!recording) return say("The broadcast has ended", next);
+  const length = recording.seconds ? `Its recording is ${spokenTime(recording.seconds)} long. ` : "";
+  return say("The broadcast has ended", length + next, "Watch the recording");
+}
 
-async function readState(stream) {
-  try {
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    const answer = await fetch(`../${stream}/state.json`, { cache: "no-cache", signal });
-    if (answer.status === 404) return { kind: "absent" };
-    if (!answer.ok) return { kind: "failed", reason: `HTTP ${answer.status}` };
-    const known = parseState(await answer.json(), stream);
-    return known ? { kind: "known", ...known } : { kind: "failed", reason: "of a kind this page does not know" };
-  } catch (error) {
-    const late = error.name === "TimeoutError";
-    return { kind: "failed", reason: late ? "no answer in time" : "no connection, or not JSON" };
+function overlayOfRecording(broadcast, playback, list) {
+  if (isShown(playback)) return null;
+  switch (playback) {
+    case "blocked":
+      return BLOCKED;
+    case "opening":
+      return wait("Starting");
+    case "waiting":
+      return wait(""); // a moment after every seek: no words for that
+    case "over":
+      return say("The recording is over", "", "Watch it again");
+    case "failed":
+      return say("The recording cannot be played right now", "", "Try again");
+    default:
+      return overlayOfMissing(broadcast, list);
   }
 }
+
+function overlayOfMissing(broadcast, list) {
+  if (list.find(broadcast) || !list.answered) return wait("Looking for the recording");
+  const there = `There is no recording of broadcast ${broadcast}`;
+  return list.asksOn
+    ? say(`${there} yet`, "If it is still being made, it plays here as soon as it is ready.")
+    : say(there);
+}
+
+// What state.json says.
+
+const readState = (stream) =>
+  readObject(`../${stream}/state.json`, (text) => parseState(JSON.parse(text), stream));
 
 class StateWatch {
   // Polls while the page is shown; *tell* hears every answer and how many failed in a row.
@@ -157,258 +168,6 @@ class StateWatch {
   }
 }
 
-// The two engines: both open an address, retry by themselves and say how far behind live they are.
-
-function loadScript(address, integrity) {
-  return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = address;
-    script.integrity = integrity;
-    script.crossOrigin = "anonymous";
-    script.onload = resolve;
-    script.onerror = () => reject(new Error(address));
-    document.head.append(script);
-  });
-}
-
-async function loadHls() {
-  // From beside the page when it was uploaded there, else from the CDN; the hash is the same for both.
-  const { version, integrity } = await (await fetch("hls.json")).json();
-  for (const address of ["hls.min.js", `https://cdn.jsdelivr.net/npm/hls.js@${version}/dist/hls.min.js`]) {
-    try {
-      await loadScript(address, integrity);
-      if (window.Hls) return window.Hls;
-    } catch {
-      // The next address is the answer to this.
-    }
-  }
-  throw new Error("hls.js could not be loaded, neither from beside this page nor from its CDN");
-}
-
-class HlsEngine {
-  hls = null;
-  #retries = 0;
-  #timer = 0;
-  #recoveries = [];
-  #level = -1;
-  #wanted = null; // the rung chosen by hand, kept from one broadcast to the next
-
-  constructor(Hls, video, config, events, listener) {
-    Object.assign(this, { Hls, video, config, events, listener });
-  }
-
-  open(address) {
-    this.close();
-    this.address = address;
-    this.#build();
-  }
-
-  close() {
-    clearTimeout(this.#timer);
-    this.#retries = 0;
-    this.#destroy();
-  }
-
-  #destroy() {
-    this.hls?.destroy();
-    this.hls = null;
-  }
-
-  #build() {
-    this.#destroy();
-    const { Events } = this.Hls;
-    const hls = (this.hls = new this.Hls(this.config));
-    let first = true;
-    this.#level = -1;
-    hls.on(Events.MANIFEST_PARSED, () => this.#choose());
-    hls.on(Events.LEVEL_LOADED, (_, { details }) => {
-      // ENDLIST at first sight of a broadcast that is on air is the broadcast before: its successor is on its way.
-      if (first && !details.live && this.listener.expectsLive()) {
-        hls.stopLoad();
-        this.#retry("The first pictures are on their way.", false);
-      }
-      first = false;
-    });
-    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => {
-      if (this.#level !== -1 && this.#level !== level) this.events.levelSwitches += 1;
-      this.#level = level;
-    });
-    hls.on(Events.FRAG_BUFFERED, () => {
-      this.#retries = 0;
-      this.listener.mended();
-    });
-    hls.on(Events.ERROR, (_, data) => data.fatal && this.#failed(data));
-    hls.loadSource(this.address);
-    hls.attachMedia(this.video);
-  }
-
-  #failed(data) {
-    const { ErrorTypes } = this.Hls;
-    this.events.fatalErrors += 1;
-    const words = failureWords(data);
-    if (data.details === CODECS_ERROR) return this.listener.failed(words);
-    if (data.type === ErrorTypes.MEDIA_ERROR && this.#mayRecover()) return this.hls.recoverMediaError();
-    const resumable = data.type === ErrorTypes.NETWORK_ERROR && this.hls.levels.length > 0;
-    this.#retry(words, resumable && this.#retries < RETRIES_BEFORE_REBUILD);
-  }
-
-  #mayRecover() {
-    const now = performance.now();
-    this.#recoveries = this.#recoveries.filter((then) => now - then < RECOVERY_MEMORY_MS);
-    return this.#recoveries.push(now) <= RECOVERIES_BEFORE_REBUILD;
-  }
-
-  #retry(words, resume) {
-    clearTimeout(this.#timer);
-    this.#retries += 1;
-    this.listener.failed(`${words} Trying again.`);
-    this.#timer = setTimeout(() => {
-      if (!this.listener.expectsMore()) return this.listener.gaveUp();
-      this.events.reloads += 1;
-      if (resume) return this.hls.startLoad();
-      if (this.#retries > RETRIES_BEFORE_REBUILD) this.#wanted = null; // the rung chosen may be what is broken
-      this.#build();
-      this.listener.restarted(); // taking the media away has paused the picture
-    }, retryDelay(this.#retries));
-  }
-
-  get rungs() {
-    return (this.hls?.levels ?? []).map((level, index) => ({
-      value: String(index),
-      label: `${rungName(level)} · ${bitrateWords(level.bitrate)}`,
-      order: level.bitrate,
-    }));
-  }
-
-  get chosen() {
-    const index = (this.hls?.levels ?? []).findIndex((level) => rungKey(level) === this.#wanted);
-    return index < 0 ? "auto" : String(index);
-  }
-
-  get current() {
-    const level = this.hls?.levels?.[this.hls.currentLevel];
-    return level ? rungName(level) : null;
-  }
-
-  choose(value) {
-    const level = this.hls?.levels[Number(value)];
-    this.#wanted = level ? rungKey(level) : null;
-    this.#choose();
-  }
-
-  #choose() {
-    const level = this.chosen === "auto" ? -1 : Number(this.chosen);
-    const changes = level !== -1 || !this.hls?.autoLevelEnabled;
-    // What is buffered plays out, so that a change of mind never interrupts the picture.
-    if (this.hls?.levels.length && changes) this.hls.loadLevel = level;
-  }
-
-  latency() {
-    if (!this.hls || !this.video.currentTime) return null;
-    const date = this.hls.playingDate;
-    const seconds = date ? (Date.now() - date.getTime()) / 1000 : -1;
-    // Without dates, or with a clock that is wrong: the distance to the newest segment.
-    return seconds >= 0 && seconds < LONGEST_LATENCY_SECONDS ? seconds : this.hls.latency;
-  }
-
-  isAtLive() {
-    const details = this.hls?.latestLevelDetails;
-    return Boolean(details) && this.hls.latency <= (this.hls.targetLatency ?? 0) + details.targetduration;
-  }
-
-  goLive() {
-    const position = this.hls?.liveSyncPosition;
-    if (Number.isFinite(position)) this.video.currentTime = position;
-  }
-}
-
-class NativeEngine {
-  hls = null;
-  rungs = [];
-  chosen = "auto";
-  #retries = 0;
-  #timer = 0;
-
-  constructor(video, events, listener) {
-    Object.assign(this, { video, events, listener });
-    video.addEventListener("error", () => this.address && this.#failed());
-    video.addEventListener("playing", () => {
-      this.#retries = 0;
-      listener.mended();
-    });
-  }
-
-  open(address) {
-    this.close();
-    this.address = address;
-    this.video.src = address;
-  }
-
-  close() {
-    clearTimeout(this.#timer);
-    this.#retries = 0;
-    this.address = null;
-    this.video.removeAttribute("src");
-    this.video.load();
-  }
-
-  #failed() {
-    this.events.fatalErrors += 1;
-    this.#retries += 1;
-    this.listener.failed(`The stream cannot be played right now (error ${this.video.error?.code}). Trying again.`);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (!this.listener.expectsMore()) return this.listener.gaveUp();
-      this.events.reloads += 1;
-      this.video.src = this.address;
-      this.listener.restarted();
-    }, retryDelay(this.#retries));
-  }
-
-  get current() {
-    return rungName({ width: this.video.videoWidth, height: this.video.videoHeight });
-  }
-
-  choose() {}
-
-  latency() {
-    const start = this.video.getStartDate?.().getTime();
-    if (start) return (Date.now() - start) / 1000 - this.video.currentTime;
-    const edge = this.#edge();
-    return edge === null ? null : edge - this.video.currentTime;
-  }
-
-  isAtLive() {
-    const edge = this.#edge();
-    return edge !== null && edge - this.video.currentTime < 2 * NATIVE_LIVE_OFFSET_SECONDS;
-  }
-
-  goLive() {
-    const edge = this.#edge();
-    if (edge !== null) this.video.currentTime = Math.max(0, edge - NATIVE_LIVE_OFFSET_SECONDS);
-  }
-
-  #edge() {
-    const { seekable } = this.video;
-    const end = seekable.length ? seekable.end(seekable.length - 1) : NaN;
-    return Number.isFinite(end) ? end : null;
-  }
-}
-
-async function engineFor(query, video, events, listener) {
-  const native = () => new NativeEngine(video, events, listener);
-  const playsNatively = video.canPlayType(HLS_MIME) !== "";
-  if (query.native && playsNatively) return native();
-  let Hls = null;
-  try {
-    Hls = await loadHls();
-  } catch (error) {
-    if (!playsNatively) throw error;
-  }
-  if (Hls?.isSupported()) return new HlsEngine(Hls, video, query.hlsConfig, events, listener);
-  return playsNatively ? native() : null;
-}
-
 // The page.
 
 const byId = (id) => document.getElementById(id);
@@ -421,12 +180,20 @@ function setText(element, text) {
 class Page {
   events = { stalls: 0, levelSwitches: 0, fatalErrors: 0, reloads: 0 };
   state = "connecting";
-  engine = null;
+  engine = null; // what plays, if something does
   #query;
-  #broadcast = null; // the one that is on air
-  #opened = null; // the one the engine was given
+  #hls; // what plays HLS: undefined until that is known, null for nothing
+  #files; // what plays MP4
+  #list;
+  #storyboard = new Storyboard();
+  #broadcast = null; // the one that is on air, or was last
+  #opened = null; // the one on air that the engine was given
+  #chosen = null; // the broadcast whose recording is watched in place of what is on air
+  #parts = []; // of the recording that is open
+  #part = 0;
+  #attempts = 0; // that failed since something of the recording was played
   #since = new Date(NaN);
-  #playback = "none"; // none, opening, playing, waiting, paused, blocked, over
+  #playback = "none"; // none, opening, playing, waiting, paused, blocked, over, failed
   #pausedByHand = false;
   #soundTouched = false;
   #complaint = "";
@@ -435,6 +202,7 @@ class Page {
 
   constructor(query) {
     this.#query = query;
+    this.#chosen = query.recording;
     this.video = byId("video");
     this.video.muted = true; // without sound every browser lets the picture start by itself
   }
@@ -444,11 +212,18 @@ class Page {
     this.#complaint = complaints.join(" ");
     if (stream === null) return this.#refuse(asked);
     setText(byId("stream"), stream);
+    this.#files = new NativeEngine(this.video, this.events, this.#listener());
+    this.#list = new RecordingList(stream, () => {
+      this.#follow();
+      this.#render();
+    });
     this.#listen();
     new StateWatch(stream, (answer, failures) => this.#heard(answer, failures));
     setInterval(() => this.#render(), RENDER_MS);
     await this.#startEngine();
   }
+
+  get recording() { return this.#chosen; }
 
   #refuse(asked) {
     this.state = "unknown";
@@ -462,51 +237,160 @@ class Page {
     this.#renderNotice();
   }
 
-  async #startEngine() {
-    const listener = {
+  #listener() {
+    return {
       expectsLive: () => isOnAir(this.state),
-      expectsMore: () => isOnAir(this.state) || this.#playback === "playing",
-      failed: (words) => this.#complain(words),
-      mended: () => this.#complain(""),
-      // Whatever is on air next is opened anew, be it the same broadcast.
-      gaveUp: () => { this.#opened = null; },
+      expectsMore: () => this.#expectsMore(),
+      failed: (words) => {
+        this.#attempts += 1;
+        this.#complain(words);
+      },
+      mended: () => {
+        this.#attempts = 0;
+        this.#complain("");
+      },
+      gaveUp: () => this.#gaveUp(),
       restarted: () => this.#pausedByHand || this.#play(),
     };
-    for (let failures = 1; this.engine === null; failures += 1) {
+  }
+
+  #expectsMore() {
+    if (this.#chosen !== null) return this.#attempts <= ATTEMPTS_AT_RECORDING;
+    return isOnAir(this.state) || this.#playback === "playing";
+  }
+
+  #gaveUp() {
+    // Whatever is on air next is opened anew, be it the same broadcast.
+    if (this.#chosen === null) this.#opened = null;
+    else this.#giveUpPart();
+  }
+
+  async #startEngine() {
+    for (let failures = 1; this.#hls === undefined; failures += 1) {
       try {
-        this.engine = await engineFor(this.#query, this.video, this.events, listener);
-        if (this.engine === null) {
-          return this.#complain("This browser can play HLS neither by itself nor with hls.js.");
-        }
+        this.#hls = await engineFor(this.#query, this.video, this.#files, this.events, this.#listener());
       } catch (error) {
         this.#complain(`${error.message}. Trying again.`);
         await new Promise((resolve) => setTimeout(resolve, retryDelay(failures)));
       }
     }
-    this.#complain(this.#query.complaints.join(" "));
+    this.#complain(this.#hls ? "" : "This browser can play HLS neither by itself nor with hls.js.");
     this.#follow();
   }
 
   #heard(answer, failures) {
     this.#reason = answer.reason ?? "";
     if (answer.kind === "known") {
-      ({ state: this.state, broadcast: this.#broadcast, since: this.#since } = answer);
+      ({ state: this.state, broadcast: this.#broadcast, since: this.#since } = answer.value);
     } else if (answer.kind === "absent") {
       this.state = "absent";
     } else if (this.state === "connecting" || failures >= FAILURES_BEFORE_UNKNOWN) {
       this.state = "unknown";
     }
+    if (this.#wanted !== null) this.#list.look(this.#wanted, `${this.state} ${this.#broadcast}`);
     this.#follow();
     this.#render();
   }
 
-  // Opens what is on air unless it is open already. What has ended is played to its end and not closed.
+  // The broadcast whose recording the page is to know of, or null.
+  get #wanted() {
+    return this.#chosen ?? (this.state === "ended" ? this.#broadcast : null);
+  }
+
+  get #isOpen() {
+    return this.#opened !== null || this.#parts.length > 0;
+  }
+
   #follow() {
-    if (!this.engine || !isOnAir(this.state) || this.#opened === this.#broadcast) return;
+    if (this.#chosen === null) this.#followLive();
+    else if (this.#playback === "none") this.#openRecording(this.#list.find(this.#chosen));
+  }
+
+  // Opens what is on air unless it is open already. What has ended is played to its end and not closed.
+  #followLive() {
+    if (!this.#hls || !isOnAir(this.state) || this.#opened === this.#broadcast) return;
     this.#opened = this.#broadcast;
+    this.#open(this.#hls, `../${this.#query.stream}/master.m3u8`, { live: true });
+  }
+
+  #open(engine, address, options) {
+    if (this.engine !== engine) this.engine?.close();
+    this.engine = engine;
     this.#playback = "opening";
-    this.engine.open(`../${this.#query.stream}/master.m3u8`);
+    engine.open(address, options);
     if (!this.#pausedByHand) this.#play();
+  }
+
+  // Takes away what is open.
+  #close(playback) {
+    this.engine?.close();
+    this.#opened = null;
+    this.#parts = [];
+    this.#attempts = 0;
+    this.#playback = playback;
+    this.#complain("");
+  }
+
+  async #watch() {
+    const broadcast = this.#wanted;
+    this.#close("opening");
+    this.#chosen = broadcast;
+    this.#pausedByHand = false;
+    this.video.focus({ preventScroll: true }); // the button goes, and keys should go on working
+    this.#render();
+    const recording = await this.#list.newest(broadcast);
+    if (this.#chosen === broadcast && !this.#isOpen) this.#openRecording(recording);
+    this.#render();
+  }
+
+  #openRecording(recording) {
+    this.#playback = "none";
+    // A VOD waits for hls.js.
+    if (!recording || (recording.vod && this.#hls === undefined)) return;
+    this.#parts = partsOf(recording);
+    this.#openPart(0);
+  }
+
+  #openPart(number, at = 0) {
+    const { playlist, file, storyboard } = this.#parts[number];
+    const inHls = playlist !== null && this.#hls;
+    this.#part = number;
+    this.#storyboard.open(storyboard && this.#list.address(storyboard));
+    const engine = inHls ? this.#hls : this.#files;
+    this.#open(engine, this.#list.address(inHls ? playlist : file), { live: false, at });
+    this.#render();
+  }
+
+  #giveUpPart() {
+    const part = this.#parts[this.#part];
+    if (!part?.playlist) return this.#close("failed");
+    // The file that the VOD was made of is as long.
+    part.playlist = null;
+    this.#attempts = 0;
+    this.#openPart(this.#part, this.video.currentTime);
+  }
+
+  #backToLive() {
+    this.#close("none");
+    this.#chosen = null;
+    this.#pausedByHand = false;
+    this.#follow();
+    this.#render();
+  }
+
+  #over() {
+    const next = this.#part + 1;
+    if (next < this.#parts.length) return this.#openPart(next);
+    this.#playback = "over";
+    this.#render();
+  }
+
+  #seek(time) {
+    if (this.#parts.length === 0 || !Number.isFinite(this.video.duration)) return;
+    const wasOver = this.video.ended;
+    this.video.currentTime = Math.min(Math.max(0, time), this.video.duration);
+    if (wasOver) this.#play();
+    this.#renderTimeline();
   }
 
   async #play() {
@@ -520,7 +404,8 @@ class Page {
   }
 
   #toggle() {
-    if (this.#opened === null) return;
+    if (!this.#isOpen) return;
+    if (this.#parts.length > 1 && this.video.ended) return this.#openPart(0);
     if (this.video.paused) return this.#play();
     this.#pausedByHand = true;
     this.video.pause();
@@ -532,6 +417,7 @@ class Page {
   }
 
   #goLive() {
+    if (this.#chosen !== null) return isOnAir(this.state) && this.#backToLive();
     this.engine?.goLive();
     this.#play();
   }
@@ -549,7 +435,7 @@ class Page {
       this.#render();
     };
     video.addEventListener("playing", become("playing"));
-    video.addEventListener("ended", become("over"));
+    video.addEventListener("ended", () => this.#over());
     video.addEventListener("pause", () => this.#pausedByHand && become("paused")());
     video.addEventListener("volumechange", () => this.#render());
     video.addEventListener("waiting", () => {
@@ -557,6 +443,7 @@ class Page {
       if (!video.seeking) this.events.stalls += 1;
       become("waiting")();
     });
+    for (const name of ["timeupdate", "durationchange"]) video.addEventListener(name, () => this.#renderTimeline());
     video.addEventListener("click", () => this.#toggle());
     byId("play").addEventListener("click", () => this.#toggle());
     byId("mute").addEventListener("click", () => this.#toggleSound());
@@ -566,6 +453,22 @@ class Page {
     byId("fullscreen").hidden = !document.fullscreenEnabled && !video.webkitEnterFullscreen;
     byId("quality").addEventListener("change", ({ target }) => this.engine?.choose(target.value));
     byId("player").addEventListener("keydown", (event) => this.#pressed(event));
+    byId("watch").addEventListener("click", () => this.#watch());
+    byId("part").addEventListener("change", ({ target }) => {
+      this.#pausedByHand = false;
+      this.#openPart(Number(target.value));
+    });
+    this.#listenToTimeline(byId("seek"));
+  }
+
+  #listenToTimeline(seek) {
+    seek.addEventListener("input", () => this.#seek(Number(seek.value)));
+    for (const name of ["pointerdown", "pointermove"]) {
+      seek.addEventListener(name, (event) => this.#renderPreview(seek, event.offsetX));
+    }
+    const hide = () => { byId("preview").hidden = true; };
+    for (const name of ["pointerleave", "pointercancel"]) seek.addEventListener(name, hide);
+    seek.addEventListener("pointerup", ({ pointerType }) => pointerType === "mouse" || hide());
   }
 
   #pressed(event) {
@@ -573,6 +476,10 @@ class Page {
     const onButton = event.target.tagName === "BUTTON"; // where the space bar presses the button
     const actions = { m: () => this.#toggleSound(), l: () => this.#goLive(), f: () => this.#toggleFullscreen() };
     if (!onButton) actions[" "] = () => this.#toggle();
+    if (this.#parts.length > 0) {
+      actions.arrowleft = () => this.#seek(this.video.currentTime - SEEK_STEP_SECONDS);
+      actions.arrowright = () => this.#seek(this.video.currentTime + SEEK_STEP_SECONDS);
+    }
     const action = actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();
@@ -591,15 +498,31 @@ class Page {
 
   #render() {
     const { video } = this;
-    const words = STATE_WORDS[this.state];
+    this.#renderState();
+    this.#renderOverlay(
+      this.#chosen === null
+        ? overlayOfLive(this.state, this.#playback, this.#reason, this.#endedRecording)
+        : overlayOfRecording(this.#chosen, this.#playback, this.#list),
+    );
+    this.#renderControls(video);
+    this.#renderGoLive();
+    this.#renderQuality();
+    this.#renderTimeline();
+    this.#renderPoster(video);
+  }
+
+  get #endedRecording() {
+    return this.state === "ended" ? this.#list.find(this.#broadcast) : null;
+  }
+
+  #renderState() {
+    const onAir = isOnAir(this.state);
+    const watching = onAir ? "live now: you are watching a recording" : `recording of broadcast ${this.#chosen}`;
+    const words = this.#chosen === null ? STATE_WORDS[this.state] : watching;
     setText(byId("state"), words);
-    byId("state").dataset.state = this.state;
+    byId("state").dataset.state = this.#chosen === null || onAir ? this.state : "recording";
     byId("state").title = Number.isNaN(this.#since.getTime()) ? "" : `since ${this.#since.toLocaleString()}`;
     document.title = `${this.#query.stream}: ${words.split(":")[0]}`;
-    this.#renderOverlay(overlayFor(this.state, this.#playback, this.#reason));
-    this.#renderControls(video);
-    this.#renderLatency();
-    this.#renderQuality();
   }
 
   #renderOverlay(overlay) {
@@ -607,6 +530,8 @@ class Page {
     if (overlay === null) return;
     setText(byId("overlay-title"), overlay.title);
     setText(byId("overlay-text"), overlay.text);
+    setText(byId("watch"), overlay.watch);
+    byId("watch").hidden = overlay.watch === "";
     byId("spinner").hidden = !overlay.busy;
   }
 
@@ -617,17 +542,25 @@ class Page {
     };
     show("play", !video.paused, video.paused ? "Play" : "Pause");
     show("mute", video.muted, video.muted ? "Unmute" : "Mute");
-    byId("play").disabled = this.#opened === null;
+    byId("play").disabled = !this.#isOpen;
+    video.setAttribute("aria-label", this.#chosen === null ? "Live picture" : "Recording");
     byId("unmute").hidden = this.#soundTouched || !video.muted || this.#playback !== "playing";
   }
 
-  #renderLatency() {
-    const latency = this.#playback === "playing" ? this.engine.latency() : null;
+  // The button says how far behind live the picture is; beside a recording it is the way back to what is on air.
+  #renderGoLive() {
+    const button = byId("go-live");
+    const recorded = this.#chosen !== null;
+    const latency = !recorded && this.#playback === "playing" ? this.engine.latency() : null;
     const words = { paused: "Paused", over: "Ended", waiting: "Waiting", opening: "Starting" };
-    setText(byId("latency"), latency === null ? (words[this.#playback] ?? "Not playing") : `${latency.toFixed(1)} s`);
+    const state = recorded ? "Back to live" : (words[this.#playback] ?? "Not playing");
+    setText(byId("latency"), latency === null ? state : `${latency.toFixed(1)} s`);
     setText(byId("latency-unit"), latency === null ? "" : " behind live");
-    byId("go-live").disabled = this.#opened === null;
-    byId("go-live").classList.toggle("at-live", latency !== null && this.engine.isAtLive());
+    button.hidden = recorded && !isOnAir(this.state);
+    button.disabled = !recorded && this.#opened === null;
+    button.title = recorded ? "Leave the recording" : "Go to the newest picture";
+    button.classList.toggle("back", recorded);
+    button.classList.toggle("at-live", recorded || (latency !== null && this.engine.isAtLive()));
   }
 
   #renderQuality() {
@@ -640,11 +573,70 @@ class Page {
       select.replaceChildren(new Option("Auto", "auto"), ...options);
     }
     select.disabled = rungs.length < 2;
+    byId("quality-choice").hidden = this.#chosen !== null && rungs.length < 2;
     const chosen = this.engine?.chosen ?? "auto";
     if (select.value !== chosen) select.value = chosen;
     const current = this.engine?.current;
     const tells = chosen === "auto" && current && this.#playback === "playing";
     setText(select.options[0], tells ? `Auto (${current})` : "Auto");
+  }
+
+  #renderTimeline() {
+    const { currentTime, duration } = this.video;
+    const length = Number.isFinite(duration) ? duration : 0;
+    const seek = byId("seek");
+    byId("timeline").hidden = this.#parts.length === 0;
+    byId("seek-keys").hidden = this.#parts.length === 0;
+    this.#renderParts();
+    if (this.#parts.length === 0) return;
+    seek.max = String(length);
+    seek.value = String(currentTime);
+    seek.disabled = length === 0;
+    seek.setAttribute("aria-valuetext", `${spokenTime(currentTime)} of ${spokenTime(length)}`);
+    setText(byId("position"), clockTime(currentTime));
+    setText(byId("duration"), clockTime(length));
+  }
+
+  #renderParts() {
+    const select = byId("part");
+    const count = this.#parts.length;
+    byId("part-choice").hidden = count < 2;
+    if (count < 2) return;
+    if (select.options.length !== count) {
+      select.replaceChildren(...this.#parts.map((_, part) => new Option(`Part ${part + 1} of ${count}`, String(part))));
+    }
+    if (select.value !== String(this.#part)) select.value = String(this.#part);
+  }
+
+  // What there is to see at *x* of the timeline, above it.
+  #renderPreview(seek, x) {
+    const { duration } = this.video;
+    const [preview, picture] = [byId("preview"), byId("thumbnail")];
+    const width = seek.clientWidth;
+    preview.hidden = !Number.isFinite(duration);
+    if (preview.hidden) return;
+    // The thumb's middle never reaches the ends of its track.
+    const share = (x - SEEK_THUMB_PX / 2) / (width - SEEK_THUMB_PX);
+    const time = Math.min(Math.max(0, share), 1) * duration;
+    const thumbnail = this.#storyboard.at(time);
+    picture.hidden = thumbnail === null;
+    if (thumbnail) {
+      picture.style.width = `${thumbnail.width}px`;
+      picture.style.height = `${thumbnail.height}px`;
+      picture.style.backgroundImage = `url("${thumbnail.address}")`;
+      picture.style.backgroundPosition = `-${thumbnail.x}px -${thumbnail.y}px`;
+    }
+    setText(byId("preview-time"), clockTime(time));
+    preview.style.left = `${Math.min(Math.max(0, x - preview.offsetWidth / 2), width - preview.offsetWidth)}px`;
+  }
+
+  // A recording's poster stands where there is no picture yet.
+  #renderPoster(video) {
+    const poster = this.#opened === null && this.#wanted !== null && this.#list.find(this.#wanted)?.poster;
+    const address = poster ? this.#list.address(poster) : null;
+    if (video.getAttribute("poster") === address) return;
+    if (address) video.setAttribute("poster", address);
+    else video.removeAttribute("poster");
   }
 }
 
@@ -656,6 +648,7 @@ window.bucketcast = {
   latency: () => page.engine?.latency() ?? null,
   get hls() { return page.engine?.hls ?? null; },
   get state() { return page.state; },
+  get recording() { return page.recording; },
 };
 
 page.start();

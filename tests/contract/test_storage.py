@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -130,6 +131,14 @@ class TestContent:
         assert resource["crc32c"] == crc32c(content)
         assert resource["md5Hash"] == base64.b64encode(hashlib.md5(content).digest()).decode()
         assert bucket.blob("a").download_as_bytes() == content
+
+    def test_what_lifecycle_rules_count_from_is_kept(self, bucket: Bucket) -> None:
+        blob = bucket.blob("segment.ts")
+        blob.custom_time = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
+        blob.upload_from_string(b"media")
+        read = bucket.get_blob("segment.ts")
+        assert read is not None
+        assert read.custom_time == blob.custom_time
 
     def test_attributes_are_kept(self, bucket: Bucket) -> None:
         blob = bucket.blob("playlist.m3u8")

@@ -55,6 +55,8 @@ class CloudStorageBucket:
         blob.cache_control = new.cache_control
         blob.metadata = dict(new.metadata)
         blob.crc32c = checksum
+        if new.custom_time is not None:
+            blob.custom_time = new.custom_time
         _translated(
             lambda: blob.upload_from_string(
                 new.content,

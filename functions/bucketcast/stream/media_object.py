@@ -38,6 +38,7 @@ def segment_object(
         content_type=TRANSPORT_STREAM,
         cache_control=IMMUTABLE,
         metadata=_metadata(session, index, duration, date),
+        custom_time=date,
     )
 
 
@@ -61,6 +62,7 @@ def gap_object(
         content_type=TRANSPORT_STREAM,
         cache_control=IMMUTABLE,
         metadata={**_metadata(session, index, duration, date), GAP_KEY: "true"},
+        custom_time=date,
     )
 
 

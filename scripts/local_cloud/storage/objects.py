@@ -59,6 +59,7 @@ class Attributes:
     cache_control: str | None = None
     content_disposition: str | None = None
     content_language: str | None = None
+    custom_time: str | None = None  # RFC 3339, as it was written: lifecycle rules count from it
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

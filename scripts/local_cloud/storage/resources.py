@@ -16,6 +16,7 @@ _ATTRIBUTES: Final = {
     "cacheControl": "cache_control",
     "contentDisposition": "content_disposition",
     "contentLanguage": "content_language",
+    "customTime": "custom_time",
 }
 # What the service says of an object. Clients send it back with what they change; it is not theirs to set.
 _OUTPUT_ONLY: Final = frozenset(
@@ -111,6 +112,8 @@ def parse_attributes(resource: Json, *, base: Attributes | None = None) -> Attri
         attribute: _parse_text(key, resource[key]) if key in resource else getattr(base, attribute)
         for key, attribute in _ATTRIBUTES.items()
     }
+    if values["custom_time"] is not None:
+        _require_later_time(values["custom_time"], base.custom_time)
     metadata = _parse_metadata(resource, base.metadata)
     for key in resource.keys() - _ATTRIBUTES.keys() - _OUTPUT_ONLY - {"metadata"}:
         if key == "storageClass" and resource[key] in ("STANDARD", None):
@@ -176,6 +179,17 @@ def _parse_text(key: str, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidRequest(f"Invalid value for field '{key}': a string is needed.")
     return value or None
+
+
+def _require_later_time(text: str, known: str | None) -> None:
+    """Raise InvalidRequest unless *text* is a time that does not go back behind *known*, as the service has it."""
+    try:
+        time = datetime.fromisoformat(text)
+        goes_back = known is not None and time < datetime.fromisoformat(known)
+    except (ValueError, TypeError):
+        raise InvalidRequest("Invalid value for field 'customTime': an RFC 3339 time is needed.") from None
+    if goes_back:
+        raise InvalidRequest("Custom time cannot be set to an earlier time.")
 
 
 def _parse_metadata(resource: Json, base: Mapping[str, str]) -> dict[str, str]:

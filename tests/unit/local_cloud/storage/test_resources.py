@@ -10,6 +10,7 @@ from local_cloud.storage.objects import CORS_FOR_VIEWERS, Attributes, Bucket, Ch
 from local_cloud.storage.resources import (
     MAX_METADATA_BYTES,
     bucket_resource,
+    format_time,
     linked,
     object_resource,
     parse_attributes,
@@ -35,6 +36,7 @@ objects = st.builds(
         cache_control=st.none() | texts,
         content_disposition=st.none() | texts,
         content_language=st.none() | texts,
+        custom_time=st.none() | times.map(format_time),
         metadata=st.dictionaries(texts, st.text(max_size=20), max_size=3),
     ),
     component_count=st.none() | st.integers(1, 1000),
@@ -85,7 +87,7 @@ def test_attributes_of_the_wrong_type_or_size_are_refused(resource: dict[str, An
         parse_attributes(resource)
 
 
-@pytest.mark.parametrize("field", ["contentEncoding", "customTime", "temporaryHold", "acl", "retention"])
+@pytest.mark.parametrize("field", ["contentEncoding", "eventBasedHold", "temporaryHold", "acl", "retention"])
 def test_attributes_that_would_have_no_effect_are_refused_by_name(field: str) -> None:
     with pytest.raises(Unsupported, match=field):
         parse_attributes({field: "x"})
@@ -112,3 +114,11 @@ def test_bucket_options_that_would_have_no_effect_are_refused_by_name() -> None:
         parse_bucket_resource(
             {"name": "abc", "lifecycle": {}}, public=False, time_created=datetime(2026, 1, 1, tzinfo=UTC)
         )
+
+
+@pytest.mark.parametrize("value", ["yesterday", "2026-02-30T00:00:00Z", "2025-12-31T23:59:59Z"])
+def test_a_custom_time_is_a_time_and_does_not_go_back(value: str) -> None:
+    known = Attributes(custom_time="2026-01-01T00:00:00Z")
+    with pytest.raises(InvalidRequest):
+        parse_attributes({"customTime": value}, base=known)
+    assert parse_attributes({"customTime": "2026-01-02T00:00:00Z"}, base=known).custom_time is not None
