@@ -21,7 +21,9 @@ const ENGINES = ["hls.js", "native"];
 const POLL_MS = 2000; // state.json is written at most once a second and may be cached for one
 const FAILURES_BEFORE_UNKNOWN = 3; // one lost answer is no reason to take back what is known
 const RENDER_MS = 500;
-const ATTEMPTS_AT_RECORDING = 3; // some 15 s: it does not come and go as a live stream does
+// A recording does not come and go as a live stream does: the file of a VOD is tried after 3 s, and given up after 7.
+const ATTEMPTS_AT_VOD = 2;
+const ATTEMPTS_AT_FILE = 3;
 const SEEK_STEP_SECONDS = 5;
 const SEEK_THUMB_PX = 16; // as browsers draw it
 const LAST_BROADCAST = 99999999; // its number has eight digits in names
@@ -255,7 +257,9 @@ class Page {
   }
 
   #expectsMore() {
-    if (this.#chosen !== null) return this.#attempts <= ATTEMPTS_AT_RECORDING;
+    if (this.#chosen !== null) {
+      return this.#attempts < (this.#parts[this.#part]?.playlist ? ATTEMPTS_AT_VOD : ATTEMPTS_AT_FILE);
+    }
     return isOnAir(this.state) || this.#playback === "playing";
   }
 
@@ -387,9 +391,8 @@ class Page {
 
   #seek(time) {
     if (this.#parts.length === 0 || !Number.isFinite(this.video.duration)) return;
-    const wasOver = this.video.ended;
     this.video.currentTime = Math.min(Math.max(0, time), this.video.duration);
-    if (wasOver) this.#play();
+    if (this.#playback === "over") this.#play();
     this.#renderTimeline();
   }
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from fractions import Fraction
 from math import prod
 
+from bucketcast.codecs.picture_size import PictureSize
 from bucketcast.stream.configuration import StreamConfiguration
 from ingest.encode.ladder import display_size, plan_encoding
 from ingest.encode.pass_through import NotCopyable, check_format, observed_delay, observed_for
@@ -22,7 +23,6 @@ from ingest.encode.source import (
     parse_video,
 )
 from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, Track
-from ingest.feed.picture_size import PictureSize
 from ingest.feed.source_metadata import SourceMetadata
 
 # Pictures that the frame rate is measured on, and that a sound track's header is waited for. OBS, FFmpeg and

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
+from bucketcast.codecs.bits import BitReader, InvalidBits
+from bucketcast.codecs.sequence_parameter_set import parse_sequence_parameter_set
 from bucketcast.errors import InvalidInput
 from ingest.feed import AudioCodec, CodecConfiguration, FeedItem, VideoCodec
-from ingest.feed.bits import BitReader, InvalidBits
-from ingest.feed.sequence_parameter_set import parse_sequence_parameter_set
 
 # A level 5.2 picture is at most 36,864 macroblocks (4096x2304): what 4K needs, and the most that is decoded.
 MAX_SOURCE_PIXELS = 36_864 * 256

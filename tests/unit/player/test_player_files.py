@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from bucketcast.recording.names import parse_recording_file_name, recording_file_name, recordings_folder
+from bucketcast.recording.vod import vod_folder
 from bucketcast.stream import identifiers
+from bucketcast.stream.identifiers import BroadcastNumber, StreamId
+from ingest.vod.names import VodNames
 from tools.page_elements import elements, inline_code
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYER = ROOT / "functions/player"
 PAGE = (PLAYER / "index.html").read_text()
-SCRIPT = (PLAYER / "player.js").read_text()
+SCRIPTS = {file.name: file.read_text() for file in PLAYER.glob("*.js")}
+SCRIPT = "\n".join(SCRIPTS.values())
 HLS = json.loads((PLAYER / "hls.json").read_text())
 
 
@@ -57,7 +62,35 @@ def test_the_script_looks_only_for_elements_that_the_page_has() -> None:
     assert wanted <= {attributes.get("id") for _, attributes in ELEMENTS}
 
 
-def test_page_and_bucket_agree_on_what_a_stream_may_be_called() -> None:
+def test_the_page_loads_every_script_that_it_has_without_waiting_for_the_one_before() -> None:
+    named = [element.get("src") or element.get("href") or "" for _, element in ELEMENTS]
+    assert sorted(name for name in named if name.endswith(".js")) == sorted(SCRIPTS)
+    imported = set(re.findall(r'^import \{[^}]*\} from "\./([^"]+)";$', SCRIPT, re.MULTILINE))
+    assert imported == SCRIPTS.keys() - {"player.js"}
+
+
+def pattern(name: str) -> re.Pattern[str]:
+    [text] = re.findall(rf"^const {name} = /\^(.+)\$/;$", SCRIPT, re.MULTILINE)
+    return re.compile(text.replace(r"\/", "/"))
+
+
+@pytest.mark.parametrize("broadcast", [1, 2, 99_999_999])
+def test_page_and_bucket_agree_on_what_belongs_to_a_recording(broadcast: int) -> None:
+    stream, number = StreamId("demo"), BroadcastNumber(broadcast)
+    folder = recordings_folder(stream)
+    for file in (1, 2, 10):
+        name = recording_file_name(stream, number, file)
+        assert parse_recording_file_name(name).number == file
+        assert pattern("FILE_NAME").fullmatch(name.removeprefix(folder))
+    vod = VodNames(stream=stream, broadcast=number)
+    assert vod.folder == vod_folder(stream, number)
+    assert pattern("VOD_NAME").fullmatch(vod.multivariant_playlist.removeprefix(folder))
+    assert pattern("POSTER_NAME").fullmatch(vod.poster.removeprefix(folder))
+    assert pattern("STORYBOARD_NAME").fullmatch(vod.storyboard.removeprefix(folder))
+    assert pattern("SPRITE_NAME").fullmatch(vod.sprite(3).removeprefix(vod.folder))
+
+
+def test_page_and_bucket_agree_on_what_a_a_stream_may_be_called() -> None:
     [pattern] = re.findall(r"^const STREAM_ID = /\^(.+)\$/;$", SCRIPT, re.MULTILINE)
     assert pattern == identifiers._STREAM_ID.pattern
     [reserved] = re.findall(r"^const RESERVED_STREAM_IDS = (\[.*\]);$", SCRIPT, re.MULTILINE)

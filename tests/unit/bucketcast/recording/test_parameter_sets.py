@@ -172,7 +172,7 @@ def from_bits(bits: str) -> bytes:
         ([SEQUENCE_SET], [], "no picture parameter set"),
         ([SEQUENCE_SET], [PICTURE_SET] * 256, "too many"),
         ([SEQUENCE_SET], [bytes(MAX_PARAMETER_SET_BYTES + 1)], "too large"),
-        ([b""], [PICTURE_SET], "cut short"),
+        ([b""], [PICTURE_SET], "no H.264 sequence parameter set"),
         ([SEQUENCE_SET[:6]], [PICTURE_SET], "cut short"),
         ([SEQUENCE_SET[:4] + bytes(40)], [PICTURE_SET], "impossible number"),
         # chroma_format_idc 4; bit_depth_luma_minus8 7.

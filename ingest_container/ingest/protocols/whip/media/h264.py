@@ -5,8 +5,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Final
 
-from ingest.feed.bits import InvalidBits
-from ingest.feed.sequence_parameter_set import (
+from bucketcast.codecs.bits import InvalidBits
+from bucketcast.codecs.sequence_parameter_set import (
     MAX_PARAMETER_SET_BYTES,
     SequenceParameterSet,
     nal_unit_payload,

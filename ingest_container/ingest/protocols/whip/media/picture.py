@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ingest.feed.picture_size import PictureSize
+from bucketcast.codecs.picture_size import PictureSize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from bucketcast.codecs.picture_size import PictureSize
 from ingest.feed.frames import CodecConfiguration, FeedItem, Track, VideoCodec
-from ingest.feed.picture_size import PictureSize
 from ingest.protocols.whip.media.assembly import PacketGroup, PacketGrouper
 from ingest.protocols.whip.media.clock import ClockMapper
 from ingest.protocols.whip.media.groups import GroupGate, KeyframeRequests

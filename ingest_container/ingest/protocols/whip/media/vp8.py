@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ingest.feed.picture_size import PictureSize
+from bucketcast.codecs.picture_size import PictureSize
 from ingest.protocols.whip.media.assembly import PacketGroup
 from ingest.protocols.whip.media.picture import Keyframe, LostBeginning, Picture
 from ingest.protocols.whip.media.rtp import InvalidRtp

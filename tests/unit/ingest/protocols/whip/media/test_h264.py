@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feed.picture_size import PictureSize
-from ingest.feed.sequence_parameter_set import MAX_PARAMETER_SET_BYTES
+from bucketcast.codecs.picture_size import PictureSize
+from bucketcast.codecs.sequence_parameter_set import MAX_PARAMETER_SET_BYTES
 from ingest.protocols.whip.media.assembly import PacketGroup
 from ingest.protocols.whip.media.h264 import (
     MAX_NAL_UNITS,

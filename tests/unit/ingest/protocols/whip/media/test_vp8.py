@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feed.picture_size import PictureSize
+from bucketcast.codecs.picture_size import PictureSize
 from ingest.protocols.whip.media.assembly import PacketGroup
 from ingest.protocols.whip.media.picture import LostBeginning, Picture
 from ingest.protocols.whip.media.rtp import InvalidRtp

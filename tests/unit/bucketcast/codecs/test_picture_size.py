@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feed.picture_size import PictureSize
+from bucketcast.codecs.picture_size import PictureSize
 
 FULL = PictureSize(1280, 720)
 # Encoders crop to blocks of 16, or to even numbers.

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feed.bits import InvalidBits
-from ingest.feed.picture_size import PictureSize
-from ingest.feed.sequence_parameter_set import (
+from bucketcast.codecs.bits import InvalidBits
+from bucketcast.codecs.picture_size import PictureSize
+from bucketcast.codecs.sequence_parameter_set import (
     MAX_PARAMETER_SET_BYTES,
     SequenceParameterSet,
     parse_sequence_parameter_set,

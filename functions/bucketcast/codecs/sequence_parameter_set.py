@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from ingest.feed.bits import BitReader, InvalidBits
-from ingest.feed.picture_size import PictureSize
+from bucketcast.codecs.bits import BitReader, InvalidBits
+from bucketcast.codecs.picture_size import PictureSize
 
 # 7.4.2.1.1: ids end there.
 MAX_SEQUENCE_PARAMETER_SETS: Final = 32
