@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.codecs.sequence_parameter_set import MAX_PARAMETER_SET_BYTES
 from bucketcast.recording.invalid_media import InvalidMedia
-from bucketcast.recording.parameter_sets import MAX_PARAMETER_SET_BYTES, VideoFormat, video_format
+from bucketcast.recording.parameter_sets import VideoFormat, video_format
 from unit.bucketcast.recording.made_segments import FORMAT, PICTURE_SET, SEQUENCE_SET
 
 
