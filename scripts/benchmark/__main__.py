@@ -14,7 +14,18 @@ from typing import Final
 
 from selenium.common.exceptions import WebDriverException
 
-from benchmark import broadcast, glass, operations, peers, quality, wake_ups, whip, whip_glass, whip_soak
+from benchmark import (
+    broadcast,
+    glass,
+    operations,
+    peers,
+    quality,
+    recording,
+    wake_ups,
+    whip,
+    whip_glass,
+    whip_soak,
+)
 from benchmark.figures import Outcome, Skipped, as_json, table
 from benchmark.machine import this_machine
 from benchmark.setting import Setting, prepare, size_named
@@ -31,6 +42,7 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]
     "whip": ("WebRTC in: CPU, beside aiortc as it is ordinarily used", whip.measure),
     "whip-glass": ("glass to glass, from a browser over WHIP", whip_glass.measure),
     "whip-soak": ("WHIP publishers who come and go, and what they leave behind", whip_soak.measure),
+    "recording": ("finalizing recordings of 10 minutes to 12 hours, and the recorder", recording.measure),
     "wake-ups": ("direct wake and storage events, as late as in the cloud", wake_ups.measure),
 }
 # Three broadcasts that are watched for minutes each, and what tells nothing before it has run for many: taken

@@ -157,6 +157,11 @@ def test_more_memory_than_twelve_hours_have_is_missed() -> None:
     assert named(found, "60 fps: Python's memory per hour of recording").is_met is False
 
 
+def test_minutes_do_not_judge_the_memory_of_an_hour() -> None:
+    found = finalize_figures(60, [run(length / 10, cpu=0.1, mebibytes=0.2) for length in LENGTHS])
+    assert named(found, "60 fps: resident per hour of recording").is_met is None
+
+
 def test_what_grows_faster_than_the_length_is_missed() -> None:
     squared = [run(length, cpu=length / LENGTHS[0], mebibytes=0.1) for length in LENGTHS]
     growth = named(finalize_figures(30, squared), "30 fps: CPU, growth over that of the length")
