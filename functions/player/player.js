@@ -105,10 +105,10 @@ function overlayOfLive(state, playback, reason, recording) {
 }
 
 function overlayOfEnd(recording) {
-  const next = "When the next one begins, it plays here by itself.";
+  const next = "The next one plays here by itself when it begins.";
   if (!recording) return say("The broadcast has ended", next);
-  const length = recording.seconds ? `Its recording is ${spokenTime(recording.seconds)} long. ` : "";
-  return say("The broadcast has ended", length + next, "Watch the recording");
+  const length = recording.seconds ? `Its recording is ${spokenTime(recording.seconds)} long.` : "";
+  return say("The broadcast has ended", length, "Watch the recording");
 }
 
 function overlayOfRecording(broadcast, playback, list) {
@@ -520,7 +520,7 @@ class Page {
 
   #renderState() {
     const onAir = isOnAir(this.state);
-    const watching = onAir ? "live now: you are watching a recording" : `recording of broadcast ${this.#chosen}`;
+    const watching = onAir ? "live now: this is a recording" : `recording of broadcast ${this.#chosen}`;
     const words = this.#chosen === null ? STATE_WORDS[this.state] : watching;
     setText(byId("state"), words);
     byId("state").dataset.state = this.#chosen === null || onAir ? this.state : "recording";
