@@ -135,11 +135,12 @@ class World:
             ingest=self.ingest,
             recording=self.recording,
             documents=self.documents,
+            rebuilt=self.rebuilt,
             recordings=self.recording_documents,
             clock=self.clock,
             executor=InlineExecutor(),
         )
-        self.clean_up = CleanUp(deletions=self.deletions, executor=InlineExecutor())
+        self.clean_up = CleanUp(deletions=self.deletions, recordings=self.recordings, executor=InlineExecutor())
         self.finalizer = Finalizer(
             media=self.media,
             recording=self.recording,

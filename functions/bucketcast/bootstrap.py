@@ -80,6 +80,7 @@ def handlers() -> Handlers:
         ingest=ingest,
         recording=recording,
         documents=stored,
+        rebuilt=documents,
         recordings=recording_documents,
         clock=clock,
         executor=objects,
@@ -115,6 +116,6 @@ def handlers() -> Handlers:
                 clock=clock,
                 executor=objects,
             ),
-            clean_up=CleanUp(deletions=deletions, executor=objects),
+            clean_up=CleanUp(deletions=deletions, recordings=recordings, executor=objects),
         ),
     )

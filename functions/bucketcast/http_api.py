@@ -43,6 +43,8 @@ MAX_REQUEST_BYTES: Final = 16_384
 CHALLENGE: Final = 'Bearer realm="bucketcast"'
 
 # A workflow's call is answered within 30 minutes; each stream's share of a clean-up takes a few.
+# Nobody waits for much longer than a minute.
+DELETION_TIME: Final = timedelta(seconds=45)
 CLEAN_UP_TIME: Final = timedelta(minutes=10)
 
 Requested = TypeVar("Requested", bound=msgspec.Struct)
@@ -161,8 +163,9 @@ def _delete(request: Request, deletions: Deletions, stream: StreamId) -> Respons
     kept = request.args.get("keep_recordings", "false")
     if kept not in ("true", "false"):
         raise InvalidRequest("keep_recordings is true or false")
-    deletions.delete(stream, keep_recordings=kept == "true")
-    return Response(status=204)
+    # 202 (RFC 9110, 15.3.3): the rest goes with the next clean-up.
+    done = deletions.delete(stream, keep_recordings=kept == "true", within=DELETION_TIME)
+    return Response(status=204 if done else 202)
 
 
 def sessions(request: Request, claims: Claims) -> Response:

@@ -215,6 +215,7 @@ def _owner(world: World, publisher: Publisher) -> Owner:
             ingest=bucket,
             recording=bucket,
             documents=FakeStreamDocuments(),
+            rebuilt=FakeStreamDocuments(),
             recordings=recordings,
             clock=clock,
             executor=world.executor,

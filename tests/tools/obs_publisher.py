@@ -1,8 +1,9 @@
 """A publisher with the manners of OBS: one offer without candidates, in-band parameter sets, and no PATCH.
 
-What OBS does is in its source (plugins/obs-webrtc) and libdatachannel's: it gives up where an answer takes 8 s,
-wants exactly 201, sends packets of 1,200 bytes, reports as a sender once a second, sends again what a NACK asks
-for under the same SSRC, and closes the connection before it sends DELETE, which is to be answered with 200.
+It is made after OBS's WebRTC output (plugins/obs-webrtc) and libdatachannel below it: it gives up where an
+answer takes 8 s, wants exactly 201, sends packets of 1,200 bytes, reports as a sender once a second, and sends
+again what a NACK asks for under the same SSRC. At its end it does what is harder on a server, whatever OBS
+does: it closes the connection, and a while later sends DELETE, which is to be answered with 200.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ _VIDEO_TYPE, _AUDIO_TYPE = 96, 111  # as the offer says
 _VIDEO_RATE, _AUDIO_RATE = 90_000, 48_000
 _REPORT_SECONDS: Final = 1
 _KEPT_PACKETS: Final = 4000
+# From the end of the connection to DELETE: more than the server takes to end a session.
+_DELETES_AFTER_SECONDS: Final = 1
 # Between the beginnings of NTP's time and of Unix's (RFC 5905, 6).
 _NTP_EPOCH: Final = 2_208_988_800
 
@@ -180,10 +183,11 @@ class ObsPublisher:
                         await self._publisher.send(kept[number])
 
     async def stop(self) -> int:
-        """Close the connection, then DELETE the session, as OBS does; return the status of that."""
+        """Close the connection, later DELETE the session, and return the status of that."""
         if self._answering is not None:
             self._answering.cancel()
         await self._publisher.close()
+        await asyncio.sleep(_DELETES_AFTER_SECONDS)
         answer = await asyncio.to_thread(requests.delete, self._session, headers=self._headers, timeout=10)
         return answer.status_code
 

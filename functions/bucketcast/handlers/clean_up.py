@@ -4,7 +4,7 @@ Safe twice and when killed half-way: a session's seal goes last, and until then 
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,14 +13,17 @@ from typing import Final
 from msgspec import Struct
 
 from bucketcast.errors import BucketcastError
-from bucketcast.handlers.deletion import Deletions
+from bucketcast.handlers.deletion import Deletions, in_slices
+from bucketcast.handlers.recordings import Recordings
 from bucketcast.ports import Archive
+from bucketcast.recording.document import RecordingDocument, RecordingState
 from bucketcast.recording.names import joined_prefix, session_parts_prefix
 from bucketcast.recording.vod import vod_workplace
 from bucketcast.records import decode_record
+from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.expiry import KEPT, ExpiredSession, SealedSession, expired_sessions
-from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.identifiers import BroadcastNumber, StreamId
 from bucketcast.stream.object_names import (
     parse_segment_name,
     seal_name,
@@ -51,6 +54,7 @@ class CleanUp:
     """What cleaning up needs of the world."""
 
     deletions: Deletions
+    recordings: Recordings
     executor: Executor  # deletes several objects at the same time
 
     def clean_up(self, *, dry_run: bool, within: timedelta) -> CleanedUp:
@@ -70,66 +74,86 @@ class CleanUp:
     def _expired(self, *, dry_run: bool) -> Iterator[list[str]]:
         for document in list(self.deletions.documents.all()):
             try:
-                for expired in self._sessions(document):
-                    yield self._clean(document, expired, dry_run=dry_run)
+                yield from self._of_stream(document, dry_run=dry_run)
             except BucketcastError:
                 # One stream's trouble must not keep the others' storage from being freed.
                 _log.exception("a stream could not be cleaned up", extra={"stream": document.stream})
-        yield list(self.deletions.unburied() if dry_run else self.deletions.bury())
+        yield from self.deletions.unburied() if dry_run else self.deletions.bury()
 
-    def _sessions(self, document: StreamDocument) -> Iterable[ExpiredSession]:
+    def _of_stream(self, document: StreamDocument, *, dry_run: bool) -> Iterator[list[str]]:
+        sealed = self._sealed(document)
+        known = {
+            recording.broadcast: recording for recording in self.deletions.recordings.of_stream(document.stream)
+        }
+        if not dry_run:
+            self._begin_missed(document, sealed, known)
+        expired = expired_sessions(
+            document,
+            sealed,
+            settled={broadcast for broadcast, recording in known.items() if recording.is_finalized},
+            carried={broadcast for broadcast, recording in known.items() if not recording.is_settled},
+            now=self.deletions.clock.now(),
+        )
+        for session in expired:
+            for some in in_slices(self._objects(document, session)):
+                if not dry_run:
+                    list(self.executor.map(lambda found: found[0].delete(found[1]), some))
+                yield [name for _, name in some]
+            if not dry_run and session.until is None and not session.is_newest:
+                # Only now: until then the next clean-up finds what this one has left.
+                for name in (
+                    session_record_name(document.stream, session.session),
+                    seal_name(document.stream, session.session),
+                ):
+                    self.deletions.ingest.delete(name)
+
+    def _sealed(self, document: StreamDocument) -> list[SealedSession]:
+        """The sealed sessions of a stream, if any of them may have expired."""
         now = self.deletions.clock.now()
         facts = list(self.deletions.ingest.listed(seals_prefix(document.stream)))
         if not any(now - seal.updated >= KEPT for seal in facts):
-            return ()
-        sealed = [
+            return []
+        contents = self.executor.map(self.deletions.ingest.read, [seal.name for seal in facts])
+        return [
             SealedSession(seal=decode_record(Seal, content), sealed=seal.updated)
-            for seal, content in zip(
-                facts,
-                self.executor.map(self.deletions.ingest.read, [seal.name for seal in facts]),
-                strict=True,
-            )
+            for seal, content in zip(facts, contents, strict=True)
             if content is not None
         ]
-        settled = {
-            recording.broadcast
-            for recording in self.deletions.recordings.of_stream(document.stream)
-            if recording.is_finalized and not recording.is_encoding
-        }
-        return expired_sessions(document, sealed, settled, now=now)
 
-    def _clean(self, document: StreamDocument, expired: ExpiredSession, *, dry_run: bool) -> list[str]:
-        """Delete, or only name, what *expired* leaves; the records behind the media, and the seal last."""
-        ranks = list(self._ranks(document, expired))
-        if not dry_run:
-            for rank in ranks:
-                list(self.executor.map(lambda found: found[0].delete(found[1]), rank))
-        return [name for rank in ranks for _, name in rank]
+    def _begin_missed(
+        self,
+        document: StreamDocument,
+        sealed: Iterable[SealedSession],
+        known: Mapping[BroadcastNumber, RecordingDocument],
+    ) -> None:
+        """Start the recordings of broadcasts whose end nobody saw in time."""
+        if document.configuration.recording is RecordingMode.OFF:
+            return
+        for broadcast in sorted({session.seal.broadcast for session in sealed}):
+            recording = known.get(broadcast)
+            missed = recording is None or recording.state is RecordingState.RECORDING
+            if missed and broadcast <= document.ended_broadcasts:
+                self.recordings.begin(document.stream, broadcast)
 
-    def _ranks(self, document: StreamDocument, expired: ExpiredSession) -> Iterator[list[tuple[Archive, str]]]:
+    def _objects(self, document: StreamDocument, expired: ExpiredSession) -> Iterator[tuple[Archive, str]]:
+        """What goes of a session, but for its record and its seal."""
         stream, session, world = document.stream, expired.session, self.deletions
         record = self._record(stream, expired)
         rungs = {rung.name for rung in (record.rungs if record else document.configuration.rungs)}
-        media = [
-            name
-            for rung in sorted(rungs)
-            for name in world.media.names(session_segments_prefix(stream, rung, session))
-            if expired.until is None or parse_segment_name(name).index < expired.until
-        ]
-        yield [(world.media, name) for name in media]
-        if expired.until is not None:
-            return
+        for rung in sorted(rungs):
+            for facts in world.media.listed(session_segments_prefix(stream, rung, session)):
+                if expired.until is None or parse_segment_name(facts.name).index < expired.until:
+                    yield world.media, facts.name
         for prefix in (
             session_parts_prefix(stream, session),
             joined_prefix(stream, expired.broadcast),
             vod_workplace(stream, expired.broadcast),
         ):
-            yield [(world.recording, name) for name in world.recording.names(prefix)]
-        if expired.is_newest:
-            return
-        yield [(world.ingest, name) for name in world.ingest.names(timelines_prefix(stream, session))]
-        for name in (session_record_name(stream, session), seal_name(stream, session)):
-            yield [(world.ingest, name)]
+            for facts in world.recording.listed(prefix):
+                yield world.recording, facts.name
+        if expired.until is None and not expired.is_newest:
+            for facts in world.ingest.listed(timelines_prefix(stream, session)):
+                yield world.ingest, facts.name
 
     def _record(self, stream: StreamId, expired: ExpiredSession) -> SessionRecord | None:
         content = self.deletions.ingest.read(session_record_name(stream, expired.session))

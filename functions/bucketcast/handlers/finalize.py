@@ -17,7 +17,14 @@ from bucketcast.objects import ABSENT, MadeObject, NewObject, ObjectFacts
 from bucketcast.ports import Archive, Clock, RecordingDocuments
 from bucketcast.recording.checksum import joined_crc32c
 from bucketcast.recording.composition import Compose, compose_plan, outstanding
-from bucketcast.recording.document import RecordedFile, RecordedGap, RecordingDocument, finalized
+from bucketcast.recording.document import (
+    MissingRange,
+    RecordedFile,
+    RecordedGap,
+    RecordingDocument,
+    RecordingFacts,
+    finalized,
+)
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.movie import Movie, Piece, write_movie
 from bucketcast.recording.names import (
@@ -27,6 +34,7 @@ from bucketcast.recording.names import (
     joined_prefix,
     newest_recording_name,
     parse_part,
+    recording_facts_name,
     recording_file_name,
     recording_folder,
     session_parts_prefix,
@@ -43,6 +51,7 @@ from bucketcast.recording.plan import (
 )
 from bucketcast.recording.samples import SegmentSamples
 from bucketcast.recording.segment_samples import read_segment
+from bucketcast.records import JSON, decode_record, encode_record
 from bucketcast.stream.document import ListedAs
 from bucketcast.stream.identifiers import BroadcastNumber, SegmentIndex, StreamId
 from bucketcast.stream.media_object import listed_as, timeline_segment
@@ -91,17 +100,28 @@ class Finalizer:
         Raises NotFound for a recording that was never begun, Unavailable and TooManyWrites for what may pass,
         InvalidRecord where what was joined is not what it should be.
         """
-        document = self._read(stream, broadcast)
+        self._read(stream, broadcast)
         sessions = list(self._sessions(stream, broadcast))
-        if not document.is_finalized:
-            document = self._finalize(document, sessions)
+        facts = self._known_facts(stream, broadcast) or self._make(stream, broadcast, sessions)
+        self._show_newest(stream, broadcast, facts.files)
+        document = self._store(facts)
         self._delete_parts(stream, broadcast, sessions)
         return document
 
-    def _finalize(
-        self, document: RecordingDocument, sessions: Sequence[tuple[SessionRecord, SealedSession]]
-    ) -> RecordingDocument:
-        stream, broadcast = document.stream, document.broadcast
+    def _known_facts(self, stream: StreamId, broadcast: BroadcastNumber) -> RecordingFacts | None:
+        """What the recording consists of, if it was made: parts and segments may be gone since."""
+        content = self.media.read(recording_facts_name(stream, broadcast))
+        return None if content is None else decode_record(RecordingFacts, content)
+
+    def _make(
+        self,
+        stream: StreamId,
+        broadcast: BroadcastNumber,
+        sessions: Sequence[tuple[SessionRecord, SealedSession]],
+    ) -> RecordingFacts:
+        """Make the files and say so, once for all."""
+        if not sessions:
+            raise InvalidRecord(f"nothing is known any more of broadcast {broadcast} of {stream}")
         # Read before the parts are: whoever another one that finalizes has overtaken finds newer generations.
         there = {facts.name: facts for facts in self.media.listed(recording_folder(stream, broadcast))}
         listed, plan = self._plan(stream, sessions)
@@ -110,35 +130,38 @@ class Finalizer:
             for hole in plan.holes:
                 self._fill(records[hole.session], hole)
             listed, plan = self._plan(stream, sessions)
-        for hole in plan.holes:
-            _log.error("segments cannot be recorded", extra={"stream": stream, "hole": str(hole)})
+        missing = _missing(plan)
+        for lost in missing:
+            _log.warning("segments are missing in a recording", extra={"stream": stream, "lost": str(lost)})
         files = tuple(
             self._make_file(
                 stream, broadcast, number, [(taken, listed[taken.part.name]) for taken in group], there
             )
             for number, group in enumerate(groups(plan.taken), 1)
         )
-        self._show_newest(stream, broadcast, files)
-        return self._store(stream, broadcast, files)
+        facts = RecordingFacts(stream=stream, broadcast=broadcast, files=files, missing=missing)
+        create_once(self.media, _facts_object(facts))
+        return self._known_facts(stream, broadcast) or facts
 
     def _read(self, stream: StreamId, broadcast: BroadcastNumber) -> RecordingDocument:
         if (stored := self.documents.read(stream, broadcast)) is None:
             raise NotFound(f"there is no recording of broadcast {broadcast} of '{stream}'")
         return stored.document
 
-    def _store(
-        self, stream: StreamId, broadcast: BroadcastNumber, files: tuple[RecordedFile, ...]
-    ) -> RecordingDocument:
+    def _store(self, facts: RecordingFacts) -> RecordingDocument:
         """Store that the recording is finalized; raises PreconditionFailed where another decided since."""
+        stream, broadcast = facts.stream, facts.broadcast
         if (stored := self.documents.read(stream, broadcast)) is None:
             raise NotFound(f"the recording of broadcast {broadcast} of '{stream}' was deleted")
         if stored.document.is_finalized:
             return stored.document
         record = latest_stream_record(self.reader.ingest, stream)
         with_vod = record is not None and record.configuration.vod
-        document = finalized(stored.document, files, with_vod=with_vod, now=self.clock.now())
+        document = finalized(stored.document, facts, with_vod=with_vod, now=self.clock.now())
         self.documents.replace(document, version=stored.version)
-        _log.info("recording finalized", extra={"stream": stream, "broadcast": broadcast, "files": len(files)})
+        _log.info(
+            "recording finalized", extra={"stream": stream, "broadcast": broadcast, "files": len(facts.files)}
+        )
         return document
 
     # What there is.
@@ -177,8 +200,13 @@ class Finalizer:
         for facts in self.recording.listed(session_parts_prefix(stream, sealed.session)):
             try:
                 part = parse_part(facts.name, size=facts.size, metadata=facts.metadata)
-            except (InvalidName, InvalidMedia):
-                _log.exception("not a part of a recording", extra={"object": facts.name})
+            except InvalidName:
+                _log.warning("not a part of a recording", extra={"object": facts.name})
+                continue
+            except InvalidMedia:
+                # Its name is a part's, and is wanted for one that can be read.
+                _log.exception("a part cannot be read: it is made anew", extra={"object": facts.name})
+                self.recording.delete(facts.name, generation=facts.generation)
                 continue
             yield _Listed(part, facts.crc32c)
 
@@ -233,8 +261,8 @@ class Finalizer:
         if (joined.size, joined.crc32c) != (movie.size, crc32c):
             raise InvalidRecord(f"{joined.name} is not what its parts are together")
         name = recording_file_name(stream, broadcast, number)
-        # As long as it is not finalized, no part was deleted: what was listed is all that there is.
-        if self._read(stream, broadcast).is_finalized:
+        # As long as there are no facts, no part was deleted: what was listed is all that there is.
+        if self._known_facts(stream, broadcast):
             raise Unavailable("another one has finalized this recording")
         self._copy(joined, name, there.get(name), stream=stream, broadcast=broadcast)
         return _recorded(name, movie, crc32c)
@@ -250,7 +278,12 @@ class Finalizer:
         head = self.recording.read_start(part.name, part.head_bytes)
         if head is None:
             raise Unavailable(f"{part.name} is gone: another one finalizes this recording")
-        return read_head(head, size=part.size)
+        try:
+            return read_head(head, size=part.size)
+        except InvalidMedia:
+            _log.exception("a part cannot be read: it is made anew", extra={"object": part.name})
+            self.recording.delete(part.name)
+            raise Unavailable(f"{part.name} could not be read, and is to be made anew") from None
 
     def _join(self, stream: StreamId, broadcast: BroadcastNumber, sources: Sequence[str]) -> ObjectFacts:
         target = joined_name(stream, broadcast, ["all", *sources])
@@ -363,6 +396,24 @@ def _recorded(name: str, movie: Movie, crc32c: str) -> RecordedFile:
         frames=movie.frames,
         sessions=movie.sessions,
         gaps=tuple(RecordedGap(at=pause.at, duration=pause.duration) for pause in movie.pauses),
+    )
+
+
+def _missing(plan: RecordingPlan) -> tuple[MissingRange, ...]:
+    """What of *plan* no file has: gaps, and holes that could not be filled."""
+    ranges = [(hole.session, hole.first, hole.last) for hole in plan.holes]
+    ranges += [(lost.session, lost.first, lost.last) for lost in plan.missing]
+    return tuple(
+        MissingRange(session=session, first=first, last=last) for session, first, last in sorted(ranges)
+    )
+
+
+def _facts_object(facts: RecordingFacts) -> NewObject:
+    return NewObject(
+        name=recording_facts_name(facts.stream, facts.broadcast),
+        content=encode_record(facts),
+        content_type=JSON,
+        cache_control=IMMUTABLE,
     )
 
 

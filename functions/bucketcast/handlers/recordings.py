@@ -20,7 +20,9 @@ from bucketcast.objects import ABSENT
 from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, Executions, RecordingDocuments, StoredRecording
 from bucketcast.recording.document import (
     ExecutionState,
+    MissingRange,
     RecordingDocument,
+    RecordingFacts,
     RecordingState,
     VodState,
     asked_again,
@@ -37,7 +39,8 @@ from bucketcast.recording.document import (
     with_execution,
     with_vod_execution,
 )
-from bucketcast.recording.index import index_name, index_object
+from bucketcast.recording.index import RECORDINGS_SHOWN, index_name, index_object
+from bucketcast.recording.names import facts_names, recordings_folder
 from bucketcast.recording.vod import TaskProgress, vod_facts_name, vod_progress_prefix
 from bucketcast.records import decode_record
 from bucketcast.stream.document import StreamDocument
@@ -99,6 +102,7 @@ class RecordingView(Struct, frozen=True, kw_only=True):
     failed_step: str | None
     reason: str | None
     files: tuple[FileView, ...]
+    missing: tuple[MissingRange, ...]
     vod: VodView | None
 
 
@@ -122,9 +126,16 @@ class Recordings:
         """Start what makes the recording that *document* shows to be due, unless it was started."""
         if (broadcast := resting_broadcast(document)) is None:
             return
-        stored = self.documents.read(document.stream, broadcast)
+        self.begin(document.stream, broadcast)
+
+    def begin(self, stream: StreamId, broadcast: BroadcastNumber) -> None:
+        """Start what makes the recording of *broadcast*, which came to rest, unless it was started."""
+        stored = self.documents.read(stream, broadcast)
         known = stored.document if stored else None
-        self._start(stored, begun(known, document.stream, broadcast, now=self.clock.now()))
+        wanted = begun(known, stream, broadcast, now=self.clock.now())
+        if wanted is not None:
+            self.show(stream)  # an empty list, at first: pages ask for it as soon as a broadcast has ended
+        self._start(stored, wanted)
 
     def reap(self, reaped: Iterable[StreamDocument]) -> None:
         """See to the recordings of the streams that were *reaped*; start again what an execution should carry.
@@ -167,13 +178,16 @@ class Recordings:
         return Rest(over=False, on_air=False, seconds=-(-wait // timedelta(seconds=1)))
 
     def show(self, stream: StreamId) -> None:
-        """Bring the index that viewers read up to the documents; raises Unavailable, TooManyWrites.
+        """Bring the index that viewers read up to what there is; raises Unavailable, TooManyWrites.
 
         What replaces a generation was read after that was written: of two that show, none goes back.
         """
         for _ in range(MAX_ROUNDS):
             there = self.media.facts(index_name(stream))
-            new = index_object(stream, self.documents.of_stream(stream))
+            names = self.media.names(recordings_folder(stream))
+            found = map(self.media.read, facts_names(stream, names)[-RECORDINGS_SHOWN:])
+            facts = [decode_record(RecordingFacts, content) for content in found if content is not None]
+            new = index_object(stream, facts, frozenset(names))
             if there is not None and self.media.read(new.name) == new.content:
                 return
             with suppress(PreconditionFailed):
@@ -325,6 +339,7 @@ def _view(document: RecordingDocument, vod: VodView | None) -> RecordingView:
             )
             for file in document.files
         ),
+        missing=document.missing,
         vod=vod,
     )
 

@@ -101,7 +101,9 @@ class Streams:
         )
         new = stream_record_object(record)
         if self.ingest.facts(tombstone_name(stream)) is not None:
-            raise Refused(f"the stream '{stream}' was deleted lately: its id is free a day after")
+            raise Refused(
+                f"'{stream}' was deleted: its id is free a day after, unless its recordings were kept"
+            )
         try:
             self.ingest.write(new, if_generation=ABSENT)
         except PreconditionFailed:

@@ -11,9 +11,11 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bucketcast.errors import Refused
 from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.identifiers import BroadcastNumber, SessionNumber, StreamId
+from bucketcast.stream.expiry import KEPT_FOR_A_RECORDING
+from bucketcast.stream.identifiers import BroadcastNumber, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.lifecycle import StreamState
 
 # Whoever decided to start an execution starts it within a second; a minute later it has died in between.
@@ -21,6 +23,9 @@ STARTING: Final = timedelta(minutes=1)
 # An execution retries each step itself; one that was cancelled, or met what no retry outlasts, is begun anew as
 # many times before somebody has to look.
 MAX_EXECUTIONS: Final = 5
+# A recording that has failed can be made again for as long as what it is made of is kept (stream/expiry.py),
+# less a day for making it.
+AGAIN_WITHIN: Final = KEPT_FOR_A_RECORDING - timedelta(days=1)
 
 
 class RecordingState(StrEnum):
@@ -45,6 +50,14 @@ class RecordedGap(Struct, frozen=True, kw_only=True):
     duration: timedelta
 
 
+class MissingRange(Struct, frozen=True, kw_only=True):
+    """Segments of *session*, *first* to *last*, that no file has: gaps, or what could not be read."""
+
+    session: SessionNumber
+    first: SegmentIndex
+    last: SegmentIndex
+
+
 class RecordedFile(Struct, frozen=True, kw_only=True):
     """One MP4 in the media bucket, verified."""
 
@@ -55,6 +68,24 @@ class RecordedFile(Struct, frozen=True, kw_only=True):
     frames: int
     sessions: tuple[SessionNumber, ...]
     gaps: tuple[RecordedGap, ...] = ()
+
+
+class RecordingFacts(Struct, frozen=True, kw_only=True):
+    """`facts.json`: what a recording consists of, created once when its files are there and verified.
+
+    From then on nothing is made of parts or segments any more: they may be gone.
+    """
+
+    version: Literal[1] = 1
+    stream: StreamId
+    broadcast: BroadcastNumber
+    files: tuple[RecordedFile, ...]
+    missing: tuple[MissingRange, ...] = ()
+
+    @property
+    def duration(self) -> timedelta:
+        """How long all files are together."""
+        return sum((file.duration for file in self.files), timedelta(0))
 
 
 class VodState(StrEnum):
@@ -83,11 +114,13 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     broadcast: BroadcastNumber
     state: RecordingState
     since: datetime
+    begun: datetime  # when its broadcast came to rest last
     execution: str = ""  # Workflows' name for what carries it; empty while it is being started
     executions: int = 1
     failed_step: str = ""
     reason: str = ""
     files: tuple[RecordedFile, ...] = ()
+    missing: tuple[MissingRange, ...] = ()
     vod: Vod | None = None
 
     @property
@@ -141,9 +174,11 @@ def begun(
     *known* is what there is of it.
     """
     if known is None:
-        return RecordingDocument(stream=stream, broadcast=broadcast, state=RecordingState.WAITING, since=now)
+        return RecordingDocument(
+            stream=stream, broadcast=broadcast, state=RecordingState.WAITING, since=now, begun=now
+        )
     if known.state is RecordingState.RECORDING:
-        return replace(known, state=RecordingState.WAITING, since=now, execution="", executions=1)
+        return replace(known, state=RecordingState.WAITING, since=now, begun=now, execution="", executions=1)
     return None
 
 
@@ -187,12 +222,14 @@ def vod_resumed(
 def asked_again(known: RecordingDocument, *, now: datetime) -> RecordingDocument | None:
     """The document with which *known*, if it has failed, is to be started again because its owner says so.
 
-    So it is with a VOD that has failed.
+    So it is with a VOD that has failed. Raises Refused where it is too late.
     """
-    if known.vod is not None and known.vod.state is VodState.FAILED:
+    if known.vod is not None and known.vod.state is VodState.FAILED and len(known.files) == 1:
         return replace(known, vod=Vod(state=VodState.ENCODING, since=now))
     if known.state is not RecordingState.FAILED:
         return None
+    if now - known.begun >= AGAIN_WITHIN:
+        raise Refused("what this recording would be made of is gone, or about to go")
     waiting = RecordingState.WAITING
     return replace(known, state=waiting, since=now, execution="", executions=1, failed_step="", reason="")
 
@@ -213,18 +250,25 @@ def over(known: RecordingDocument, *, now: datetime) -> RecordingDocument:
 
 
 def finalized(
-    known: RecordingDocument, files: tuple[RecordedFile, ...], *, with_vod: bool, now: datetime
+    known: RecordingDocument, facts: RecordingFacts, *, with_vod: bool, now: datetime
 ) -> RecordingDocument:
-    """*known* with its *files*, which are there and verified; if there are any, a VOD is made *with_vod*."""
+    """*known* with its *facts*; *with_vod* a VOD is made of its file."""
     return replace(
         known,
         state=RecordingState.FINALIZED,
         since=now,
-        files=files,
+        files=facts.files,
+        missing=facts.missing,
         failed_step="",
         reason="",
-        vod=Vod(state=VodState.ENCODING, since=now) if with_vod and files else None,
+        vod=_wanted_vod(len(facts.files), now) if with_vod and facts.files else None,
     )
+
+
+def _wanted_vod(files: int, now: datetime) -> Vod:
+    if files == 1:
+        return Vod(state=VodState.ENCODING, since=now)
+    return Vod(state=VodState.FAILED, since=now, reason="a recording of several files has no VOD")
 
 
 def with_vod_execution(known: RecordingDocument, execution: str) -> RecordingDocument:

@@ -1,15 +1,15 @@
-"""The index of a stream's recordings: what viewers may know of them."""
+"""The index of a stream's recordings: what viewers may know of them, read off the bucket."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from bucketcast.objects import NewObject
-from bucketcast.recording.document import RecordingDocument, VodState
+from bucketcast.recording.document import RecordingFacts
 from bucketcast.recording.names import recordings_folder
-from bucketcast.recording.vod import vod_folder
+from bucketcast.recording.vod import vod_facts_name, vod_folder
 from bucketcast.records import JSON
 from bucketcast.stream.identifiers import StreamId
 
@@ -41,23 +41,24 @@ def index_name(stream: StreamId) -> str:
     return f"{recordings_folder(stream)}recordings.json"
 
 
-def index_object(stream: StreamId, documents: Iterable[RecordingDocument]) -> NewObject:
-    """The index of those of *documents* that have files."""
-    shown = sorted((d for d in documents if d.files), key=lambda d: d.broadcast, reverse=True)
-    index = RecordingIndex(recordings=tuple(map(_indexed, shown[:RECORDINGS_SHOWN])))
+def index_object(stream: StreamId, recordings: Iterable[RecordingFacts], names: Collection[str]) -> NewObject:
+    """The index of those of *recordings* that have files; *names* are those of all objects beside it."""
+    shown = sorted((one for one in recordings if one.files), key=lambda one: one.broadcast, reverse=True)
+    index = RecordingIndex(recordings=tuple(_indexed(one, names) for one in shown))
     return NewObject(
         name=index_name(stream), content=msgspec.json.encode(index), content_type=JSON, cache_control=FRESH
     )
 
 
-def _indexed(document: RecordingDocument) -> IndexedRecording:
-    folder = recordings_folder(document.stream)
-    published = document.vod is not None and document.vod.state is VodState.PUBLISHED
-    vod = vod_folder(document.stream, document.broadcast).removeprefix(folder) if published else None
+def _indexed(recording: RecordingFacts, names: Collection[str]) -> IndexedRecording:
+    stream, broadcast = recording.stream, recording.broadcast
+    folder = recordings_folder(stream)
+    is_published = vod_facts_name(stream, broadcast) in names
+    vod = vod_folder(stream, broadcast).removeprefix(folder) if is_published else None
     return IndexedRecording(
-        broadcast=document.broadcast,
-        seconds=sum(file.duration.total_seconds() for file in document.files),
-        files=tuple(file.name.removeprefix(folder) for file in document.files),
+        broadcast=broadcast,
+        seconds=recording.duration.total_seconds(),
+        files=tuple(file.name.removeprefix(folder) for file in recording.files),
         vod=f"{vod}master.m3u8" if vod else None,
         poster=f"{vod}poster.jpg" if vod else None,
         storyboard=f"{vod}storyboard.vtt" if vod else None,

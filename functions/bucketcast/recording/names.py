@@ -28,6 +28,8 @@ _NUMBER_DIGITS: Final = 8
 _INDEX_DIGITS: Final = 10
 _DIGEST_DIGITS: Final = 32  # of SHA-256, in hexadecimal: nobody finds two contents with equal ones by chance
 
+_FACTS: Final = "facts.json"
+
 SEGMENTS_KEY: Final = "segments"
 HEAD_BYTES_KEY: Final = "head-bytes"
 RUNG_KEY: Final = "rung"
@@ -93,6 +95,18 @@ def recording_file_name(stream: StreamId, broadcast: BroadcastNumber, number: in
 def recording_folder(stream: StreamId, broadcast: BroadcastNumber) -> str:
     """What the names of all that is made of *broadcast* start with."""
     return f"{recordings_folder(stream)}{broadcast:0{_NUMBER_DIGITS}}/"
+
+
+def recording_facts_name(stream: StreamId, broadcast: BroadcastNumber) -> str:
+    """The object that says what the recording of *broadcast* consists of."""
+    return f"{recording_folder(stream, broadcast)}{_FACTS}"
+
+
+def facts_names(stream: StreamId, names: Iterable[str]) -> list[str]:
+    """Those of *names* that are recordings' facts, in order."""
+    folder = re.escape(recordings_folder(stream))
+    facts = re.compile(rf"{folder}[0-9]{{{_NUMBER_DIGITS}}}/{re.escape(_FACTS)}")
+    return sorted(name for name in names if facts.fullmatch(name))
 
 
 def recordings_folder(stream: StreamId) -> str:

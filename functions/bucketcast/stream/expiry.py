@@ -43,13 +43,14 @@ class ExpiredSession(Struct, frozen=True, kw_only=True):
 def expired_sessions(
     document: StreamDocument,
     sealed: Sequence[SealedSession],
-    settled: AbstractSet[BroadcastNumber],
     *,
+    settled: AbstractSet[BroadcastNumber],
+    carried: AbstractSet[BroadcastNumber],
     now: datetime,
 ) -> tuple[ExpiredSession, ...]:
     """Which of *sealed*, oldest first, may go.
 
-    Of the broadcasts *settled*, recordings are there or were given up.
+    The recordings of the broadcasts *settled* are there; those of the broadcasts *carried* are being made.
     """
     ends: dict[BroadcastNumber, datetime] = {}
     for session in sealed:
@@ -64,6 +65,7 @@ def expired_sessions(
         )
         for seal in (session.seal for session in sealed)
         if seal.broadcast <= document.ended_broadcasts
+        and seal.broadcast not in carried
         and now - ends[seal.broadcast] >= _kept(document, seal.broadcast, settled)
     )
 

@@ -45,6 +45,7 @@ class Intake:
         audio = source.audio or SILENT_SOURCE
         self._silence = SilenceFiller(
             sound_of(audio.codec, sample_rate=audio.sample_rate, channels=audio.channels),
+            origin=origin,
             absent=source.audio is None,
         )
         self._still = StillPicture() if source.adaptive else None
@@ -76,8 +77,7 @@ class Intake:
 
     def _sound(self, item: EncodedFrame) -> list[FeedItem]:
         self._last_sound_time = item.decode_time
-        known = Track.AUDIO in self._configurations
-        sound = [item] if known and self._silence.admits(item) else []
+        sound = self._silence.join(item) if Track.AUDIO in self._configurations else []
         still = self._still.repeat(item.decode_time) if self._still else []
         if still:
             self._last_decode_time = still[-1].decode_time

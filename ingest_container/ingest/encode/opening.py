@@ -1,5 +1,7 @@
 """The opening of a session: from a feed's first items to what the source is, and what is encoded first."""
 
+import heapq
+from collections import deque
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
@@ -29,6 +31,13 @@ from ingest.feed.source_metadata import SourceMetadata
 # GStreamer send both headers before the first picture.
 _MEASURED_SPAN = timedelta(milliseconds=500)
 _AUDIO_PATIENCE = timedelta(seconds=1)
+# Of the sound that comes before the first keyframe, this much may be of a time after it: WebRTC's pictures are
+# held back for a second, and for a picture's interval or two, until their place is known. Less the measured
+# span, it is below what a still picture waits for.
+_EARLY_SOUND = timedelta(milliseconds=1400)
+# And this much of a time before it: the frame that is heard when it is shown may have begun then. FFmpeg cuts
+# it.
+_RUN_IN = timedelta(milliseconds=120)
 # OBS's and every hardware encoder's longest keyframe interval is below this.
 _KEYFRAME_PATIENCE = timedelta(seconds=30)
 # Sound that has come so far without any picture: the source has none.
@@ -67,6 +76,8 @@ class Opening:
         self._origin: timedelta | None = None
         self._frames: list[EncodedFrame] = []
         self._bytes = 0
+        self._early: deque[EncodedFrame] = deque()
+        self._early_bytes = 0
         self._latest = timedelta.min
 
     def add(self, item: FeedItem) -> Opened | None:
@@ -90,7 +101,7 @@ class Opening:
         if self._origin is None:
             return None
         configurations = [item for item in (self._video, self._audio) if item is not None]
-        items: tuple[FeedItem, ...] = (*configurations, *self._frames)
+        items: tuple[FeedItem, ...] = (*configurations, *self._kept(self._origin))
         opened = Opened(source=self._source(), origin=self._origin, items=items)
         if self._pass_through is None:
             return opened
@@ -146,6 +157,9 @@ class Opening:
             parse_audio(item)
             if self._audio not in (None, item) and self._frames:
                 raise UnusableSource("the sound's format changed within the first second")
+            if self._audio != item:
+                self._early.clear()
+                self._early_bytes = 0
             self._audio = item
 
     def _change_picture(self) -> None:
@@ -162,6 +176,8 @@ class Opening:
             self._origin = item.presentation_time
         if self._origin is None:
             # Nothing can be decoded before a keyframe, and sound without pictures is not kept.
+            if item.track is Track.AUDIO and self._audio is not None:
+                self._keep_early(item)
             return
         if item.track is Track.VIDEO:
             self._latest = max(self._latest, item.presentation_time)
@@ -169,6 +185,23 @@ class Opening:
         self._bytes += len(item.data)
         if self._bytes > MAX_OPENING_BYTES or len(self._frames) > MAX_OPENING_ITEMS:
             raise UnusableSource("the first second holds more than any picture and sound that can be encoded")
+
+    def _keep_early(self, sound: EncodedFrame) -> None:
+        """Keep *sound* for now: it may be heard after a keyframe that comes later."""
+        self._early.append(sound)
+        self._early_bytes += len(sound.data)
+        while self._early and (
+            self._early[0].decode_time < sound.decode_time - _EARLY_SOUND
+            or self._early_bytes > _MAX_OBSERVED_BYTES
+            or len(self._early) > _MAX_OBSERVED_ITEMS
+        ):
+            self._early_bytes -= len(self._early.popleft().data)
+
+    def _kept(self, origin: timedelta) -> list[EncodedFrame]:
+        """The frames from the keyframe on, and between them the sound that came before it and belongs after."""
+        first, *others = self._frames
+        early = [sound for sound in self._early if sound.decode_time > origin - _RUN_IN]
+        return [first, *heapq.merge(early, others, key=lambda frame: frame.decode_time)]
 
     def _check_patience(self, item: EncodedFrame) -> None:
         assert self._first_time is not None

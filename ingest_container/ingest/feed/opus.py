@@ -6,8 +6,10 @@ from datetime import timedelta
 _FRAME_MILLISECONDS = (*(10, 20, 40, 60) * 3, *(10, 20) * 2, *(2.5, 5, 10, 20) * 4)
 # Section 3.2.5, R5: a packet is never longer.
 _MAX_PACKET = timedelta(milliseconds=120)
-# Section 3.1: configuration 31 (CELT, full band, 20 ms), one frame; the bit between says stereo.
-_CELT_20_MS, _STEREO = 31 << 3, 1 << 2
+# Section 3.1: configurations of CELT, full band, with the milliseconds of the one frame; the bit between says
+# stereo.
+_CELT = {20: 31 << 3, 10: 30 << 3, 5: 29 << 3, 2.5: 28 << 3}
+_STEREO = 1 << 2
 # Section 4.3: a CELT frame begins with its silence flag, which is set with a probability of 2**-15: by a range
 # coder's highest value, all ones (4.1). The rest of the frame is not read then.
 _SILENCE = b"\xff\xfe"
@@ -25,6 +27,6 @@ def packet_duration(packet: bytes) -> timedelta:
     return frame * (1 if code == 0 else 2)
 
 
-def silent_packet(channels: int) -> bytes:
-    """Return 20 ms of silence for one channel or two."""
-    return bytes((_CELT_20_MS | (_STEREO if channels == 2 else 0),)) + _SILENCE
+def silent_packet(channels: int, milliseconds: float = 20) -> bytes:
+    """Return 20, 10, 5 or 2.5 *milliseconds* of silence for one channel or two."""
+    return bytes((_CELT[milliseconds] | (_STEREO if channels == 2 else 0),)) + _SILENCE

@@ -171,10 +171,11 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
-    """What of an open session is needed to judge requests: its key, and its publisher's ICE fragment."""
+    """What of a session is needed to judge requests: its key, and its publisher's ICE fragment."""
 
     stream_key: StreamKey
     fragment: str
+    has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ class KnownSessions(Protocol):
     """The sessions that requests may be for."""
 
     def facts(self, session_id: str) -> SessionFacts | None:
-        """What is known of an open session; None where there is none, or none any more."""
+        """What is known of an open session, or one that ended not long ago; None of others."""
 
     def status(self, session_id: str) -> SessionStatus | None:
         """How an open session stands, or one that ended not long ago; None of others."""
@@ -329,11 +330,15 @@ def _on_session(request: HttpRequest, session_id: str, sessions: KnownSessions) 
         return _no_session()
     if not _may(request, facts):
         return _another_key()
+    if facts.has_ended:
+        # Clients close their connection, which ends the session, before they say so. DELETE is idempotent
+        # (RFC 9110, 9.2.2), and what it asks for is the case.
+        return ended(found=True) if request.method == "DELETE" else _no_session()
     return _on_open_session(request, session_id, facts)
 
 
 def _on_status(request: HttpRequest, session_id: str, sessions: KnownSessions) -> HttpResponse:
-    """What a page asks for that publishes; of a session that ended, the key is forgotten."""
+    """What a page asks for that publishes."""
     if request.method == "OPTIONS":
         return _response(200, *_PREFLIGHT)
     if (status := sessions.status(session_id)) is None:

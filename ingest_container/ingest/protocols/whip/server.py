@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -35,7 +35,8 @@ DEFAULT_LIMITS: Final = WhipLimits()
 KEYFRAME_INTERVAL: Final = timedelta(seconds=2)
 # RFC 9725, 4.2: the session's address is all that is needed to end it, so nobody may guess it.
 _ID_BYTES: Final = 24
-# A page asks within seconds why its session has ended, and a hundred bytes each are little.
+# A page asks within seconds why its session has ended, and clients DELETE one whose connection they closed;
+# some hundred bytes each are little.
 REMEMBERED_SESSIONS: Final = 256
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # RFC 8839, 5.4: ice-char
 
@@ -44,6 +45,12 @@ _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 class _Open:
     session: WhipSession
     serving: asyncio.Task[None]
+    facts: SessionFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    status: SessionStatus
     facts: SessionFacts
 
 
@@ -61,7 +68,7 @@ class WhipServer:
         self._sessions: dict[str, _Open] = {}
         self._opening = 0
         self._is_closing = False
-        self._ended: OrderedDict[str, SessionStatus] = OrderedDict()
+        self._ended: OrderedDict[str, _Ended] = OrderedDict()
 
     @property
     def sessions(self) -> tuple[WhipSession, ...]:
@@ -159,14 +166,17 @@ class WhipServer:
             raise PublishRefused(RefusalReason.UNAVAILABLE, text)
 
     def facts(self, session_id: str) -> SessionFacts | None:
-        """What requests for session *session_id* are judged by; None when there is none."""
-        found = self._sessions.get(session_id)
+        """What requests for session *session_id*, also an ended one, are judged by; None of an unknown one."""
+        found = self._sessions.get(session_id) or self._ended.get(session_id)
         return found.facts if found else None
 
     def status(self, session_id: str) -> SessionStatus | None:
         """What the publisher of session *session_id* may know, also of why it ended; None of an unknown one."""
         found = self._sessions.get(session_id)
-        return found.session.status if found else self._ended.get(session_id)
+        if found is not None:
+            return found.session.status
+        ended = self._ended.get(session_id)
+        return ended.status if ended else None
 
     def end(self, session_id: str) -> bool:
         """End session *session_id* because its publisher wants to; say whether there is one."""
@@ -176,9 +186,10 @@ class WhipServer:
         return found is not None
 
     def _forget(self, session: WhipSession) -> None:
-        self._sessions.pop(session.session_id, None)
+        known = self._sessions.pop(session.session_id)
         if (status := session.status) is not None:
-            self._ended[session.session_id] = status
+            facts = replace(known.facts, has_ended=True)
+            self._ended[session.session_id] = _Ended(status=status, facts=facts)
         while len(self._ended) > REMEMBERED_SESSIONS:
             self._ended.popitem(last=False)
 

@@ -11,7 +11,8 @@ from bucketcast.errors import Unavailable
 from bucketcast.handlers.clean_up import NAMES_SHOWN, CleanedUp
 from bucketcast.hls import MediaPlaylist, parse
 from bucketcast.objects import ABSENT, NewObject
-from bucketcast.recording.document import RecordingState, finalized
+from bucketcast.recording.document import RecordingFacts, RecordingState, finalized
+from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.identifiers import BroadcastNumber, SegmentIndex, SessionNumber
 from bucketcast.stream.object_names import seal_name, segment_name, session_record_name
 from fakes import FakeBucket
@@ -33,8 +34,9 @@ def broadcast(world: World, encoder: str, count: int = 20) -> SessionNumber:
     world.recordings.see(document)
     stored = world.recording_documents.read(STREAM, BroadcastNumber(document.ended_broadcasts))
     assert stored is not None
+    facts = RecordingFacts(stream=STREAM, broadcast=stored.document.broadcast, files=())
     world.recording_documents.replace(
-        finalized(stored.document, (), with_vod=False, now=world.clock.now()), version=stored.version
+        finalized(stored.document, facts, with_vod=False, now=world.clock.now()), version=stored.version
     )
     part = NewObject(
         name=f"{STREAM}/{session:08d}/0000000000.mp4",
@@ -74,7 +76,8 @@ def test_a_day_after_the_end_only_what_its_playlists_name_is_left(world: World) 
     assert world.media.objects == before
     went = clean(world)
     assert went == dry
-    assert went.objects == len(before) - len(world.media.objects) == 3 * 14
+    assert len(before) - len(world.media.objects) == 3 * 14
+    assert went.objects == 3 * 14 + 1  # and a part of its recording
     assert segments(world, FIRST) == set(range(14, 20))
     playlist = parse(world.playlist(SLOTS[0]))
     assert isinstance(playlist, MediaPlaylist)
@@ -140,7 +143,7 @@ def test_what_its_recording_was_not_made_of_yet_stays(world: World) -> None:
     world.clock.advance(6 * DAY)
     assert clean(world).objects == 0
     world.clock.advance(DAY)
-    assert clean(world).objects == 3 * 14
+    assert clean(world).objects == 3 * 14 + 1
 
 
 def test_a_session_whose_record_is_gone_is_cleaned_up_by_the_stream_s_slots(world: World) -> None:
@@ -158,8 +161,21 @@ def test_a_clean_up_that_has_no_time_left_says_so_and_shows_some_names(world: Wo
     assert first.more
     assert first.objects > 3 * 20
     second = clean(world, dry_run=True)
-    assert (second.objects, len(second.names)) == (3 * 54, NAMES_SHOWN)
+    assert (second.objects, len(second.names)) == (3 * 54 + 1, NAMES_SHOWN)
     assert not clean(world).more
+
+
+def test_a_clean_up_without_time_goes_on_behind_what_was_cleaned_up_before(world: World) -> None:
+    """The newest session stays expired for ever: it must not take the time of the others."""
+    for encoder in "bab":
+        broadcast(world, encoder)
+        world.clock.advance(HOUR.total_seconds())
+    world.clock.advance(DAY)
+    calls = 1
+    while clean(world, within=timedelta(0)).more:
+        calls += 1
+        assert calls <= 5
+    assert clean(world) == CleanedUp(objects=0, names=(), more=False)
 
 
 def test_one_stream_s_trouble_does_not_keep_the_others_storage(
@@ -174,3 +190,38 @@ def test_one_stream_s_trouble_does_not_keep_the_others_storage(
     with caplog.at_level(logging.ERROR):
         assert clean(world).objects == 0
     assert "could not be cleaned up" in caplog.text
+
+
+def test_what_a_recording_is_being_made_of_stays(world: World) -> None:
+    """Its owner has started it again in the last hour of its week."""
+    stored = world.recording_documents.read(STREAM, BroadcastNumber(1))
+    assert stored is not None
+    carried = replace(stored.document, state=RecordingState.FINALIZING)
+    world.recording_documents.replace(carried, version=stored.version)
+    world.clock.advance(8 * DAY)
+    assert clean(world).objects == 0
+
+
+def test_a_recording_that_was_never_begun_is(world: World) -> None:
+    """Nobody looked for longer than the reaper does; and a broadcast after it was seen in time."""
+    world.recording_documents.delete(STREAM, BroadcastNumber(1))
+    broadcast(world, "b")
+    world.executions.started.clear()
+    world.clock.advance(DAY)
+    clean(world, dry_run=True)
+    assert world.executions.started == []
+    clean(world)
+    assert world.executions.started == [("finalize_recording", {"stream": STREAM, "broadcast": 1})]
+    assert segments(world, FIRST) == set(range(20))
+
+
+def test_a_stream_that_is_not_recorded_gets_no_recording_by_its_clean_up(world: World) -> None:
+    world.recording_documents.delete(STREAM, BroadcastNumber(1))
+    stored = world.documents.read(STREAM)
+    assert stored is not None
+    configuration = replace(stored.document.configuration, recording=RecordingMode.OFF)
+    world.documents.replace(replace(stored.document, configuration=configuration), version=stored.version)
+    world.executions.started.clear()
+    world.clock.advance(DAY)
+    assert clean(world).objects > 0
+    assert world.executions.started == []

@@ -278,13 +278,60 @@ def test_a_segment_that_cannot_be_read_is_a_gap(caplog: pytest.LogCaptureFixture
 
 
 def test_what_is_no_part_is_passed_over(world: RecordedWorld, caplog: pytest.LogCaptureFixture) -> None:
+    """A part's name that is taken by something else is wanted for what viewers had."""
     for name in (f"{STREAM}/00000001/notes.txt", part_name(STREAM, SessionNumber(1), SegmentIndex(8))):
         new = NewObject(name=name, content=b"x", content_type="text/plain", cache_control="no-store")
         world.recording.write(new, if_generation=ABSENT)
-    [file] = world.finalize()
-    # A part's name is taken by something else: the segments behind it have to be made under it.
-    assert set(EXPECTED) - set(world.pictures(file.name)) == set(all_of(1, [8, 9]))
+    world.finalize()
+    check_done(world)
     assert "not a part of a recording" in caplog.text
+
+
+def test_a_part_that_cannot_be_read_is_made_anew(world: RecordedWorld) -> None:
+    """Its segments may lie in the media bucket."""
+    name = part_name(STREAM, SessionNumber(1), SegmentIndex(5))
+    new, facts = world.recording.objects[name]
+    broken = NewObject(
+        name=name, content=bytes(facts.size), content_type=new.content_type, cache_control=new.cache_control
+    )
+    world.recording.objects[name] = broken, facts
+    with pytest.raises(Unavailable):
+        world.finalize()
+    world.finalize()
+    check_done(world)
+
+
+def test_a_recording_is_not_made_of_what_is_left_after_everything_else_was_lost(world: RecordedWorld) -> None:
+    """Its document is gone with Firestore, its parts and all segments but the playlists' with the clean-up."""
+    files = world.finalize()
+    world.clock.advance(2 * 86_400)
+    world.clean_up.clean_up(dry_run=False, within=timedelta(hours=1))
+    assert len(world.media.names(f"{STREAM}/{TOP}/segment_")) == 6
+    world.documents.delete(STREAM)
+    world.recording_documents.delete(STREAM, ONE)
+    world.recordings.see(world.wake())
+    assert world.finalize() == files
+    check_done(world)
+
+
+def test_what_no_file_has_is_told_also_at_the_edges() -> None:
+    world = RecordedWorld()
+    world.session(range(20), gaps=[*range(5), 12, 13, 18, 19])
+    world.end()
+    world.finalize()
+    [view] = world.recordings.views(STREAM)
+    assert [(lost.session, lost.first, lost.last) for lost in view.missing] == [
+        (1, 0, 4),
+        (1, 12, 13),
+        (1, 18, 19),
+    ]
+
+
+def test_a_broadcast_of_which_nothing_is_known_any_more_fails(world: RecordedWorld) -> None:
+    for name in world.ingest.names("seals/"):
+        world.ingest.delete(name)
+    with pytest.raises(InvalidRecord, match="nothing is known"):
+        world.finalize()
 
 
 def test_a_recording_that_was_never_begun_or_was_deleted_is_not_found(world: RecordedWorld) -> None:

@@ -15,12 +15,13 @@ from bucketcast.recording.document import (
     ExecutionState,
     RecordedFile,
     RecordingDocument,
+    RecordingFacts,
     RecordingState,
     VodState,
     finalized,
 )
 from bucketcast.recording.index import index_name
-from bucketcast.recording.names import recording_file_name
+from bucketcast.recording.names import recording_facts_name, recording_file_name
 from bucketcast.recording.vod import TaskProgress, vod_facts_name, vod_progress_prefix
 from bucketcast.records import record_object
 from bucketcast.stream.identifiers import BroadcastNumber
@@ -43,10 +44,24 @@ def recorded(*, with_vod: bool = True, files: tuple[RecordedFile, ...] = (FILE,)
     """A stream with a recording that was just finalized."""
     world = World()
     waiting = RecordingDocument(
-        stream=STREAM, broadcast=ONE, state=RecordingState.FINALIZING, since=world.clock.now()
+        stream=STREAM,
+        broadcast=ONE,
+        state=RecordingState.FINALIZING,
+        since=world.clock.now(),
+        begun=world.clock.now(),
     )
-    world.recording_documents.create(finalized(waiting, files, with_vod=with_vod, now=world.clock.now()))
+    world.recording_documents.create(made(world, waiting, files, with_vod=with_vod))
     return world
+
+
+def made(
+    world: World, waiting: RecordingDocument, files: tuple[RecordedFile, ...], *, with_vod: bool
+) -> RecordingDocument:
+    """*waiting* as it is once it is finalized, with its facts in the bucket."""
+    facts = RecordingFacts(stream=STREAM, broadcast=waiting.broadcast, files=files)
+    new = record_object(recording_facts_name(STREAM, waiting.broadcast), facts)
+    world.media.write(new, if_generation=ABSENT)
+    return finalized(waiting, facts, with_vod=with_vod, now=world.clock.now())
 
 
 def document(world: World) -> RecordingDocument:
@@ -218,9 +233,13 @@ def test_what_has_no_files_is_not_shown_and_the_newest_comes_first() -> None:
             sessions=(FIRST,),
         )
         waiting = RecordingDocument(
-            stream=STREAM, broadcast=broadcast, state=RecordingState.FINALIZING, since=world.clock.now()
+            stream=STREAM,
+            broadcast=broadcast,
+            state=RecordingState.FINALIZING,
+            since=world.clock.now(),
+            begun=world.clock.now(),
         )
-        world.recording_documents.create(finalized(waiting, (file,), with_vod=False, now=world.clock.now()))
+        world.recording_documents.create(made(world, waiting, (file,), with_vod=False))
     world.recordings.show(STREAM)
     shown = index(world)
     assert isinstance(shown, list)

@@ -1,5 +1,6 @@
 """Which media may go: a day after the end, never what a playlist names, never what a recording still needs."""
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 import pytest
@@ -30,6 +31,16 @@ from stream_world import STREAM, A, World, uploaded
 ONE, TWO = BroadcastNumber(1), BroadcastNumber(2)
 
 
+def expired(
+    document: StreamDocument,
+    sessions: list[SealedSession],
+    settled: AbstractSet[BroadcastNumber],
+    *,
+    now: datetime,
+) -> tuple[ExpiredSession, ...]:
+    return expired_sessions(document, sessions, settled=settled, carried=frozenset(), now=now)
+
+
 def sealed(session: int, broadcast: int, at: datetime = EPOCH) -> SealedSession:
     return SealedSession(
         seal=Seal(
@@ -58,37 +69,37 @@ def document() -> StreamDocument:
 
 def test_a_day_after_the_end_what_no_playlist_names_goes(document: StreamDocument) -> None:
     newest = [sealed(1, 1)]
-    assert expired_sessions(document, newest, {ONE}, now=EPOCH + KEPT - timedelta(seconds=1)) == ()
-    assert expired_sessions(document, newest, {ONE}, now=EPOCH + KEPT) == (
+    assert expired(document, newest, {ONE}, now=EPOCH + KEPT - timedelta(seconds=1)) == ()
+    assert expired(document, newest, {ONE}, now=EPOCH + KEPT) == (
         ExpiredSession(session=SessionNumber(1), broadcast=ONE, until=SegmentIndex(3), is_newest=True),
     )
 
 
 def test_once_the_next_broadcast_is_shown_the_whole_session_goes(document: StreamDocument) -> None:
     shown = replace(document, window=(), sessions=())
-    found = expired_sessions(shown, [sealed(1, 1), sealed(2, 2)], {ONE}, now=EPOCH + KEPT)
+    found = expired(shown, [sealed(1, 1), sealed(2, 2)], {ONE}, now=EPOCH + KEPT)
     assert found == (ExpiredSession(session=SessionNumber(1), broadcast=ONE, until=None, is_newest=False),)
 
 
 def test_a_day_counts_from_the_end_of_the_broadcast_not_of_its_sessions(document: StreamDocument) -> None:
     sessions = [sealed(1, 1), sealed(2, 1, EPOCH + timedelta(hours=5)), sealed(3, 1, EPOCH)]
     document = replace(document, window=(), sessions=())
-    assert expired_sessions(document, sessions, {ONE}, now=EPOCH + KEPT) == ()
-    found = expired_sessions(document, sessions, {ONE}, now=EPOCH + KEPT + timedelta(hours=5))
-    assert [(expired.session, expired.is_newest) for expired in found] == [(1, False), (2, False), (3, True)]
+    assert expired(document, sessions, {ONE}, now=EPOCH + KEPT) == ()
+    found = expired(document, sessions, {ONE}, now=EPOCH + KEPT + timedelta(hours=5))
+    assert [(one.session, one.is_newest) for one in found] == [(1, False), (2, False), (3, True)]
 
 
 def test_a_broadcast_that_is_on_air_keeps_its_segments_however_old(document: StreamDocument) -> None:
     now = EPOCH + timedelta(days=40)
-    assert expired_sessions(document, [sealed(2, 2)], {ONE, TWO}, now=now) == ()
+    assert expired(document, [sealed(2, 2)], {ONE, TWO}, now=now) == ()
 
 
 def test_what_a_recording_may_be_made_of_is_kept_for_a_week(document: StreamDocument) -> None:
     now = EPOCH + KEPT_FOR_A_RECORDING
-    assert expired_sessions(document, [sealed(1, 1)], set(), now=now - timedelta(seconds=1)) == ()
-    assert expired_sessions(document, [sealed(1, 1)], set(), now=now) != ()
+    assert expired(document, [sealed(1, 1)], set(), now=now - timedelta(seconds=1)) == ()
+    assert expired(document, [sealed(1, 1)], set(), now=now) != ()
     off = replace(document.configuration, recording=RecordingMode.OFF)
-    assert expired_sessions(replace(document, configuration=off), [sealed(1, 1)], set(), now=EPOCH + KEPT)
+    assert expired(replace(document, configuration=off), [sealed(1, 1)], set(), now=EPOCH + KEPT)
 
 
 @given(
@@ -106,9 +117,14 @@ def test_nothing_goes_before_its_day_is_over(
         for number, (broadcast, at) in enumerate(sorted(sessions), 1)
     ]
     now = EPOCH + timedelta(hours=hours)
-    gone = {expired.session for expired in expired_sessions(document, known, settled, now=now)}
+    gone = {one.session for one in expired(document, known, settled, now=now)}
     for session in known:
         ends = [other.sealed for other in known if other.seal.broadcast == session.seal.broadcast]
         kept = KEPT if session.seal.broadcast in settled else KEPT_FOR_A_RECORDING
         may_go = session.seal.broadcast <= 2 and now - max(ends) >= kept
         assert (session.seal.session in gone) is may_go
+
+
+def test_what_a_recording_is_being_made_of_stays_however_old(document: StreamDocument) -> None:
+    now = EPOCH + 2 * KEPT_FOR_A_RECORDING
+    assert expired_sessions(document, [sealed(1, 1)], settled=set(), carried={ONE}, now=now) == ()

@@ -69,10 +69,46 @@ def test_a_sound_header_is_waited_for_and_then_done_without() -> None:
 
 
 def test_what_comes_before_the_first_keyframe_is_dropped() -> None:
-    items = [AVC, AAC, frame(-80), sound(-60), *pictures(14)]
+    items = [AVC, AAC, frame(-400), sound(-380), *pictures(14)]
     opened, _ = open_with(items)
     assert opened is not None
     assert opened.items == (AVC, AAC, *pictures(14))
+
+
+def test_sound_that_comes_before_the_first_keyframe_and_is_heard_after_it_is_kept() -> None:
+    """A bug: of WebRTC, whose pictures may be held back for longer than sound, its first second was dropped.
+
+    It lies between the pictures. A frame that has begun and lasts until then is kept, too.
+    """
+    early = [sound(time) for time in range(-1000, 1001, 20)]
+    first, *others = pictures(14)
+    opened, _ = open_with([AVC, AAC, frame(-80), *early, first, *others])
+    assert opened is not None
+    head, frames = opened.items[:3], opened.items[3:]
+    assert head == (AVC, AAC, first)
+    assert [item for item in frames if item in others] == others
+    assert [item for item in frames if item in early] == [sound(time) for time in range(-100, 1001, 20)]
+    times = [item.decode_time for item in frames if isinstance(item, EncodedFrame)]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("bound", ["_MAX_OBSERVED_BYTES", "_MAX_OBSERVED_ITEMS", "_EARLY_SOUND"])
+def test_little_of_the_sound_that_comes_before_the_first_keyframe_is_kept(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, bound, timedelta(milliseconds=190) if bound == "_EARLY_SOUND" else 10)
+    opened, _ = open_with([AVC, AAC, *(sound(time) for time in range(0, 1000, 20)), *pictures(20)])
+    assert opened is not None
+    kept = [item for item in opened.items if isinstance(item, EncodedFrame) and item.track is Track.AUDIO]
+    assert kept == [sound(time) for time in range(800, 1000, 20)]
+
+
+def test_sound_of_a_format_that_changes_before_the_first_keyframe_is_dropped() -> None:
+    other = CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex("1208"))
+    opened, _ = open_with([AVC, sound(10), other, sound(20), AAC, sound(30), *pictures(20)])
+    assert opened is not None
+    assert sound(30) in opened.items
+    assert not {sound(10), sound(20)} & set(opened.items)
 
 
 def test_a_rate_that_metadata_states_is_believed_if_the_pictures_bear_it_out() -> None:

@@ -16,16 +16,19 @@ def head(channels: int) -> bytes:
 @pytest.mark.parametrize("decoder_name", ["opus", "libopus"])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("packet_channels", [1, 2])
-def test_a_silent_packet_decodes_to_20_ms_of_zeros(
-    decoder_name: str, channels: int, packet_channels: int
+@pytest.mark.parametrize("milliseconds", [20, 10, 5, 2.5])
+def test_a_silent_packet_decodes_to_as_many_zeros_as_it_says(
+    decoder_name: str, channels: int, packet_channels: int, milliseconds: float
 ) -> None:
     decoder = av.CodecContext.create(decoder_name, "r")
     assert isinstance(decoder, AudioCodecContext)
     decoder.extradata = head(channels)
     for _ in range(3):
-        (frame,) = decoder.decode(av.Packet(silent_packet(packet_channels)))
+        packet = silent_packet(packet_channels, milliseconds)
+        assert packet_duration(packet) == timedelta(milliseconds=milliseconds)
+        (frame,) = decoder.decode(av.Packet(packet))
         assert frame.layout.nb_channels == channels
-        assert (frame.samples, frame.sample_rate) == (960, 48_000)
+        assert (frame.samples, frame.sample_rate) == (48 * milliseconds, 48_000)
         assert not frame.to_ndarray().any()
 
 

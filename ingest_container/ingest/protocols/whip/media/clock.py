@@ -36,9 +36,10 @@ nothing is sent) gives its track a new offset, found as at the beginning; what w
 behind.
 
 **Holding back.** How tracks are related is not known from their first frame on. `ClockMapper.settled` says when
-it is: at once where both reported, else after MAX_HOLD. Until then the caller keeps a track's frames, and tells
-of each with `observe`, in the order in which they will be handed on. *arrived* is always when the last packet
-of a frame came, not when it was put in order.
+it is: at once where both reported, else after MAX_HOLD; of tracks that begin within TOGETHER at the same time,
+so that they can be handed on together. Until then the caller keeps a track's frames, and tells of each with
+`observe`, in the order in which they will be handed on. *arrived* is always when the last packet of a frame
+came, not when it was put in order.
 """
 
 from collections import deque
@@ -52,6 +53,9 @@ from ingest.protocols.whip.media.formats import TrackFormat
 MAX_HOLD: Final = timedelta(seconds=1)
 """How long a track's first frames are held back: five pictures at the lowest rate, and far less than viewers
 are behind."""
+TOGETHER: Final = timedelta(milliseconds=200)
+"""Between the first frames of tracks that begin together: one picture at the lowest rate. The later one is then
+observed for less than MAX_HOLD, but for long enough to meet the network's least delay."""
 TOLERANCE: Final = timedelta(milliseconds=10)
 """Less than any frame's duration, and with what the estimates may be wrong by, well below the 40 ms that sound
 and picture may be apart."""
@@ -210,7 +214,11 @@ class ClockMapper:
         source = self._sources[track]
         if source.is_anchored or self._by_reports(now) is not None:
             return True
-        return source.since is not None and now - source.since >= MAX_HOLD.total_seconds()
+        if source.since is None:
+            return False
+        begun = [each.since for each in self._sources.values() if each.since is not None]
+        since = min(each for each in begun if each >= source.since - TOGETHER.total_seconds())
+        return now - since >= MAX_HOLD.total_seconds()
 
     def frame_time(self, track: Track, timestamp: int, *, arrived: float) -> timedelta:
         """Return the time of the frame of *timestamp* (unwrapped), which never goes back within *track*.

@@ -1,13 +1,14 @@
 """All that a publisher sends: datagrams in, feed items and feedback out."""
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import BitsPerSecond
-from ingest.feed.frames import FeedItem, VideoCodec
+from ingest.feed.frames import EncodedFrame, FeedItem, VideoCodec
 from ingest.protocols.whip.media.audio import AudioFrames
 from ingest.protocols.whip.media.clock import ClockMapper
 from ingest.protocols.whip.media.faults import ReceptionMonitor
@@ -42,6 +43,7 @@ class Poll:
 class MediaReceiver:
     """Receives the tracks in *formats*, of one publisher, as *ssrc*.
 
+    What is returned together is in the order of decoding, over both tracks.
     Asks for a keyframe about every *keyframe_interval*, and says that *max_bitrate* is what all tracks together
     may take. *arrived* and *now* are seconds of one monotonic clock, never less than in the call before.
     """
@@ -96,11 +98,18 @@ class MediaReceiver:
         if track is None:
             self.malformed += 1
             return []
-        if self._report_at is not None:
-            return track.receive(packet)
-        self._report_at = arrived
-        known = [each.frames.configuration for each in self._tracks if isinstance(each.frames, AudioFrames)]
-        return [*known, *track.receive(packet)]
+        known: list[FeedItem] = []
+        if self._report_at is None:
+            self._report_at = arrived
+            audio = (each.frames for each in self._tracks if isinstance(each.frames, AudioFrames))
+            known += [frames.configuration for frames in audio]
+        received = track.receive(packet)
+        # What settles where one track belongs settles it for the other.
+        settled = [
+            [*(received if each is track else ()), *each.frames.placer.release(arrived)]
+            for each in self._tracks
+        ]
+        return [*known, *_merged(settled)]
 
     def receive_rtcp(self, data: bytes, *, arrived: float) -> None:
         """Take an RTCP datagram, decrypted."""
@@ -118,7 +127,7 @@ class MediaReceiver:
 
     def poll(self, *, now: float) -> Poll:
         """Return what is due; to be called some fifty times a second, at best after each batch of datagrams."""
-        items = [item for track in self._tracks for item in track.give_up(now)]
+        items = _merged([track.give_up(now) for track in self._tracks])
         rtcp: list[bytes] = []
         if self._report_at is not None and now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
@@ -130,7 +139,7 @@ class MediaReceiver:
 
     def flush(self) -> list[FeedItem]:
         """Wait for nothing, and return all items that are held, as at the end."""
-        return [item for track in self._tracks for item in track.flush()]
+        return _merged([track.flush() for track in self._tracks])
 
     def _report(self, now: float) -> bytes:
         blocks = [block for track in self._tracks if (block := track.report(now)) is not None]
@@ -150,6 +159,26 @@ class MediaReceiver:
             if track.format.pli and isinstance(frames, VideoFrames) and frames.asks_for_keyframe(now):
                 track.plis += 1
                 yield pli(self._ssrc, track.ssrc)
+
+
+def _merged(tracks: Iterable[list[FeedItem]]) -> list[FeedItem]:
+    """The items of *tracks*, each in its order, by the times of their frames."""
+    filled = [items for items in tracks if items]
+    if len(filled) <= 1:  # as good as always, and for every packet
+        return filled[0] if filled else []
+    merged = heapq.merge(*map(_timed, filled), key=lambda timed: timed[0])
+    return [item for _, items in merged for item in items]
+
+
+def _timed(items: Iterable[FeedItem]) -> Iterator[tuple[timedelta, list[FeedItem]]]:
+    """Each frame of a track's *items* behind the configurations that it needs, with its time."""
+    needed: list[FeedItem] = []
+    for item in items:
+        needed.append(item)
+        if isinstance(item, EncodedFrame):
+            yield item.decode_time, needed
+            needed = []
+    assert not needed, "a configuration comes with its frame"
 
 
 def _frames(track: TrackFormat, clock: ClockMapper, keyframe_interval: timedelta) -> VideoFrames | AudioFrames:

@@ -26,6 +26,8 @@ _PATIENCE_WITHOUT_NACK: Final = 0.1
 SOURCE_SECONDS: Final = 1.0
 # Whose late packets are told from those of a new one.
 _FORMER_SOURCES: Final = 8
+# Whose reports are kept until they send: the other track's, and one that takes over.
+_SILENT_SOURCES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class TrackReceiver:
         self._clock = clock
         self._source: _Source | None = None
         self._former: deque[int] = deque(maxlen=_FORMER_SOURCES)
+        self._early_reports: dict[int, tuple[SenderReport, float]] = {}  # by SSRC
         self._changed_at: float | None = None
         self._packets = self._bytes = self._malformed = 0
         self._lost = self._recovered = self._late = 0  # of former sources
@@ -120,8 +123,12 @@ class TrackReceiver:
         return items
 
     def sender_report(self, report: SenderReport, *, arrived: float) -> None:
-        """Take what the source says of its clock."""
+        """Take what a source says of its clock, maybe before it sends anything else, as FFmpeg's does."""
         if self._source is None or report.ssrc != self.ssrc:
+            self._early_reports.pop(report.ssrc, None)
+            self._early_reports[report.ssrc] = report, arrived
+            if len(self._early_reports) > _SILENT_SOURCES:
+                del self._early_reports[next(iter(self._early_reports))]
             return
         self._source.statistics.observe_sender_report(report, arrived)
         self._clock.sender_report(self.format.track, report.ntp, report.rtp_timestamp, arrived=arrived)
@@ -225,4 +232,7 @@ class TrackReceiver:
             self._changed_at = packet.arrived
         self.frames.restart()
         self._source = _Source(packet.ssrc, self.format)
+        if packet.ssrc in self._early_reports:
+            report, arrived = self._early_reports.pop(packet.ssrc)
+            self.sender_report(report, arrived=arrived)
         return self._source

@@ -58,7 +58,7 @@ class Sessions:
     """One that is open, and one that has ended."""
 
     def facts(self, session_id: str) -> SessionFacts | None:
-        return SESSION if session_id == "abc_-9" else None
+        return {"abc_-9": SESSION, "ended": replace(SESSION, has_ended=True)}.get(session_id)
 
     def status(self, session_id: str) -> SessionStatus | None:
         return {"abc_-9": LIVE, "ended": ENDED}.get(session_id)
@@ -280,6 +280,25 @@ def test_a_session_s_address_is_enough_but_a_key_has_to_fit() -> None:
     assert response(with_headers(PATCH, authorization="Bearer other")).status == 403
 
 
+@pytest.mark.parametrize(
+    ("method", "authorization", "status"),
+    [
+        ("DELETE", f"Bearer {KEY}", 200),
+        ("DELETE", None, 200),
+        ("DELETE", "Bearer other", 403),
+        ("GET", f"Bearer {KEY}", 404),
+        ("PATCH", f"Bearer {KEY}", 404),
+        ("PATCH", "Bearer other", 403),
+    ],
+)
+def test_a_session_that_ended_may_still_be_deleted_by_its_own_publisher_and_nothing_else(
+    method: str, authorization: str | None, status: int
+) -> None:
+    """A bug: whoever closed the connection first was told that there is no such session."""
+    request = with_headers(HttpRequest(method=method, path="/whip/ended"), authorization=authorization)
+    assert response(request).status == status
+
+
 def test_a_session_tells_how_it_stands() -> None:
     answer = response(HttpRequest(method="GET", path="/whip/abc_-9/status"))
     assert (answer.status, header(answer, "content-type")) == (200, "application/json")
@@ -304,6 +323,7 @@ def test_a_session_that_ended_tells_why() -> None:
         ("/whip/abc_-9/status/", f"Bearer {KEY}", 200),
         ("/whip/abc_-9/status", "Bearer other", 403),
         ("/whip/abc_-9/status", "Basic x", 403),
+        ("/whip/ended/status", "Bearer other", 403),
         ("/whip/gone/status", f"Bearer {KEY}", 404),
         ("/whip/status/status", None, 404),
         ("/whip//status", None, 404),

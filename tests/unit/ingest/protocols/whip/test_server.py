@@ -143,9 +143,12 @@ async def test_what_is_sent_comes_out_as_a_feed() -> None:
     ended = server.status(answered.session_id)
     assert ended is not None
     assert (ended.state, ended.reason) == (SessionState.ENDED, CloseReason.UNPUBLISHED)
-    assert server.facts(answered.session_id) is None
+    facts = server.facts(answered.session_id)
+    assert facts is not None
+    assert facts.has_ended
     assert not server.end(answered.session_id)
     assert server.status("another") is None
+    assert server.facts("another") is None
 
 
 async def test_what_is_on_its_way_when_the_publisher_ends_still_comes_out() -> None:

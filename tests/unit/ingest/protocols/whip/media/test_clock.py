@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.feed import AudioCodec, Track, VideoCodec
-from ingest.protocols.whip.media.clock import MAX_HOLD, SETTLING_SLEW, ClockMapper
+from ingest.protocols.whip.media.clock import MAX_HOLD, SETTLING_SLEW, TOGETHER, ClockMapper
 from ingest.protocols.whip.media.formats import TrackFormat
 
 VIDEO = TrackFormat(track=Track.VIDEO, codec=VideoCodec.H264, payload_type=96, clock_rate=90_000)
@@ -310,6 +310,23 @@ def test_no_frame_is_held_back_for_longer_than_the_bound(
     receiver = received(events(video, sound, until=20, network=network, seed=seed))
     # The next frame is what has the receiver ask again; the mapper itself does not.
     assert receiver.longest_hold <= MAX_HOLD.total_seconds() + 0.2 + 0.2
+
+
+@pytest.mark.parametrize("first", Track)
+def test_tracks_that_begin_together_settle_together(first: Track) -> None:
+    """Not one after the other, or frames of the one would be behind all that was held of the other."""
+    second = Track.AUDIO if first is Track.VIDEO else Track.VIDEO
+    for gap, together in ((TOGETHER, True), (TOGETHER + timedelta(milliseconds=1), False)):
+        mapper = ClockMapper((VIDEO, AUDIO))
+        mapper.observe(first, 0, arrived=0.0)
+        mapper.observe(second, 0, arrived=gap.total_seconds())
+        held = MAX_HOLD.total_seconds()
+        assert not mapper.settled(first, now=held - 0.01)
+        assert not mapper.settled(second, now=held - 0.01)
+        assert mapper.settled(first, now=held)
+        mapper.frame_time(first, 0, arrived=0.0)
+        assert mapper.settled(second, now=held) is together
+        assert mapper.settled(second, now=held + gap.total_seconds())
 
 
 def test_tracks_that_both_reported_are_not_held_back() -> None:

@@ -6,13 +6,14 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import BitsPerSecond
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 from ingest.protocols.whip.media import MediaReceiver, TrackFormat, TrackStatistics
+from ingest.protocols.whip.media.clock import MAX_HOLD, TOGETHER
 from ingest.protocols.whip.media.groups import CONCEAL_AFTER
 from ingest.protocols.whip.media.opus import opus_head
 from ingest.protocols.whip.media.track import SOURCE_SECONDS
@@ -624,6 +625,70 @@ def test_sender_reports_put_the_tracks_in_step_and_are_referred_to() -> None:
     assert abs(offset) <= timedelta(milliseconds=40)
     block = next(packet for _, packet in played.feedback(201) if packet[0] & 0x1F)
     assert block[24:28] == (5000).to_bytes(4)[2:] + b"\x00\x00"
+
+
+def test_reports_that_come_before_everything_else_hold_nothing_back() -> None:
+    """A bug: FFmpeg's, which are exact, were dropped, for nobody knew yet whose they are."""
+    receiver = _receiver()
+    for ssrc in (7, 0x1234, *range(20, 24)):
+        receiver.receive_rtcp(_sender_report(ssrc, seconds=5000.0, timestamp=0), arrived=0.0)
+    frames = h264_frames(30)
+    # Sound comes early by itself: only reports tell by how much.
+    sound = [replace(arrival, at=arrival.at + 0.1) for arrival in _sound(1)]
+    played = Link(receiver, _merged(sound, sent(h264_packets(frames, RtpSource()), begin=0.3))).play(after=0.0)
+    assert len(played.frames()) == 30
+    pictures, heard = played.frames(), played.frames(Track.AUDIO)
+    assert abs(pictures[0].decode_time - heard[0].decode_time) < timedelta(milliseconds=1)
+
+
+def test_reports_of_sources_that_never_send_are_forgotten() -> None:
+    receiver = _receiver(VIDEO, AUDIO)
+    tracemalloc.start()
+    for ssrc in range(20_000):
+        receiver.receive_rtcp(_sender_report(ssrc, seconds=5000.0, timestamp=0), arrived=0.0)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100_000
+
+
+# Of frames that come in the order of their times, by what networks and encoders add.
+IN_ORDER = timedelta(milliseconds=250)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rate=st.sampled_from([5, 15, 30]),
+    later=st.floats(-2, 2),
+    jitter=st.floats(0, 0.05),
+    reports=st.booleans(),
+    random=RANDOMS,
+)
+def test_frames_of_both_tracks_come_in_the_order_of_decoding_from_the_first_on(
+    *, rate: int, later: float, jitter: float, reports: bool, random: Random
+) -> None:
+    """Tracks that begin together are held back together; one that begins later, for itself.
+
+    A bug: all pictures that were held came before all sound that was, and silence had taken the sound's place.
+    """
+    begins = {Track.VIDEO: max(0.0, -later), Track.AUDIO: max(0.0, later)}
+    frames = h264_frames(2 * rate, ticks=90_000 // rate, bytes_per_frame=500, keyframe_bytes=500)
+    packets = h264_packets(frames, RtpSource())
+    video = jittered(sent(packets, begin=begins[Track.VIDEO]), random, seconds=jitter)
+    sound = [replace(arrival, at=arrival.at + begins[Track.AUDIO]) for arrival in _sound(2)]
+    receiver = _receiver()
+    if reports:
+        for ssrc, track in ((7, Track.AUDIO), (0x1234, Track.VIDEO)):
+            report = _sender_report(ssrc, seconds=5000 + begins[track], timestamp=0)
+            receiver.receive_rtcp(report, arrived=0.0)
+    played = Link(receiver, _merged(video, jittered(sound, random, seconds=jitter))).play()
+    come = [item for item in played.items if isinstance(item, EncodedFrame)]
+    assert len(come) == len(frames) + 100
+    together = abs(timedelta(seconds=later)) <= TOGETHER
+    behind = IN_ORDER if together else IN_ORDER + MAX_HOLD
+    latest = come[0].decode_time
+    for frame in come:
+        assert frame.decode_time >= latest - behind
+        latest = max(latest, frame.decode_time)
 
 
 def test_what_is_no_rtcp_is_counted() -> None:
