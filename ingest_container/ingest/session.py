@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -60,6 +60,7 @@ class Surroundings:
     strangers: Executor  # looks keys up, apart from what serves those who are let in
     metrics: Metrics
     ffmpeg: Path
+    recordings: set[asyncio.Task[None]] = field(default_factory=set)  # whose sessions are over
     now: Callable[[], datetime]
     new_encoder_id: Callable[[], EncoderId]
 
@@ -221,8 +222,6 @@ class Session:
                 await self._uploader.drain()
                 self._writer.end(continues=continues)
                 await self._writing
-                if self._recorder:
-                    await self._recorder.finish()
         except TimeoutError:
             _log.error(
                 "session's tail was not delivered in time",
@@ -231,13 +230,17 @@ class Session:
         finally:
             await self._encoder.abort()
             self._uploader.cancel()
-            if self._recorder:
-                self._recorder.cancel()
             self._writing.cancel()
             self._surroundings.metrics.sessions.dec()
             self._metrics.forget()
             await asyncio.wait({self._writing, self._leasing}, timeout=GIVE_BACK_TIMEOUT)
             self._leasing.cancel()
+        if self._recorder:
+            recording = asyncio.create_task(self._recorder.finish(within=FINISH_TIMEOUT), name="recording")
+            self._surroundings.recordings.add(recording)
+            recording.add_done_callback(self._surroundings.recordings.discard)
+            if not continues:  # what follows must not wait for the recording bucket
+                await recording
         _log.info(
             "session ends",
             extra={

@@ -62,6 +62,7 @@ from bucketcast.stream.object_names import (
     segment_name,
     session_segments_prefix,
 )
+from bucketcast.stream.published_objects import LIVE
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream_records import latest_stream_record
 
@@ -413,7 +414,7 @@ def _facts_object(facts: RecordingFacts) -> NewObject:
         name=recording_facts_name(facts.stream, facts.broadcast),
         content=encode_record(facts),
         content_type=JSON,
-        cache_control=IMMUTABLE,
+        cache_control=LIVE,
     )
 
 

@@ -12,9 +12,8 @@ from bucketcast.recording.names import recordings_folder
 from bucketcast.recording.vod import vod_facts_name, vod_folder
 from bucketcast.records import JSON
 from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.published_objects import LIVE
 
-# It changes once or twice a broadcast, and a page asks for it when a broadcast has ended.
-FRESH: Final = "public, max-age=5, must-revalidate"
 # What a page shows; older recordings keep their addresses.
 RECORDINGS_SHOWN: Final = 100
 
@@ -46,7 +45,7 @@ def index_object(stream: StreamId, recordings: Iterable[RecordingFacts], names: 
     shown = sorted((one for one in recordings if one.files), key=lambda one: one.broadcast, reverse=True)
     index = RecordingIndex(recordings=tuple(_indexed(one, names) for one in shown))
     return NewObject(
-        name=index_name(stream), content=msgspec.json.encode(index), content_type=JSON, cache_control=FRESH
+        name=index_name(stream), content=msgspec.json.encode(index), content_type=JSON, cache_control=LIVE
     )
 
 

@@ -76,16 +76,16 @@ class Recorder:
         self._open.append(segment)
         self._keep_bound()
 
-    async def finish(self) -> None:
-        """Write what is left; parts that cannot be written stay unwritten when this is cancelled."""
+    async def finish(self, *, within: float) -> None:
+        """Write what is left; what cannot be written in *within* seconds stays unwritten."""
         self._close_part()
         self._finished = True
         self._has_more.set()
-        await self._writing
-
-    def cancel(self) -> None:
-        """Stop writing."""
-        self._writing.cancel()
+        _, late = await asyncio.wait({self._writing}, timeout=within)
+        if late:
+            self._writing.cancel()
+            await asyncio.wait(late)
+            _log.warning("the end of a recording was not written", extra={"stream": self._record.stream})
 
     def _close_part(self) -> None:
         if self._open:
