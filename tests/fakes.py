@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
@@ -73,6 +74,7 @@ class FakeBucket:
             crc32c=crc32c(new.content),
             updated=self._clock.now(),
             metadata=dict(new.metadata),
+            custom_time=new.custom_time,
         )
         self.objects[new.name] = new, facts
         self.log.append((self._clock.now(), new))
@@ -102,6 +104,11 @@ class FakeBucket:
         self, source: "FakeBucket", name: str, made: MadeObject, *, if_generation: Generation
     ) -> ObjectFacts:
         return self._make(made, [source.read(name)], if_generation)
+
+    def keep(self, name: str, custom_time: datetime) -> None:
+        if name in self.objects:
+            new, facts = self.objects[name]
+            self.objects[name] = new, replace(facts, custom_time=custom_time)
 
     def delete(self, name: str, *, generation: Generation | None = None) -> None:
         there = self.facts(name)

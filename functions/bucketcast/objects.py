@@ -49,3 +49,4 @@ class ObjectFacts:
     crc32c: str
     updated: datetime
     metadata: Mapping[str, str]
+    custom_time: datetime | None = None

@@ -57,6 +57,9 @@ class Archive(Bucket, Protocol):
     def copy_from(self, source: Self, name: str, made: MadeObject, *, if_generation: Generation) -> ObjectFacts:
         """Make *made* a copy of *source*'s *name*; raises NotFound if that is gone, and what `write` raises."""
 
+    def keep(self, name: str, custom_time: datetime) -> None:
+        """Let lifecycle rules count from *custom_time* for *name*, if it is there; it never goes back."""
+
     def delete(self, name: str, *, generation: Generation | None = None) -> None:
         """Delete *name*, if it is there; if it is not at *generation*, raise PreconditionFailed."""
 

@@ -3,7 +3,7 @@
 import dataclasses
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from uuid import uuid4
@@ -197,6 +197,20 @@ def test_an_object_is_copied_with_what_it_is_to_be_called(bucket: Archive) -> No
         bucket.copy_from(bucket, source, made, if_generation=ABSENT)
     with pytest.raises(NotFound):
         bucket.copy_from(bucket, "nothing", made_object(), if_generation=ABSENT)
+
+
+def test_what_lifecycle_rules_count_from_is_kept_and_moved_on(bucket: Archive) -> None:
+    first, later = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2))
+    new = dataclasses.replace(new_object(), custom_time=first)
+    facts = bucket.write(new, if_generation=ABSENT)
+    assert facts.custom_time == first
+    for _ in range(1000):  # a name takes one change a second, of a bucket with a clock of its own
+        with suppress(TooManyWrites):
+            bucket.keep(new.name, later)
+            break
+    [listed] = bucket.listed(new.name)
+    assert (listed.custom_time, listed.generation) == (later, facts.generation)
+    bucket.keep("nothing", later)
 
 
 def test_what_is_deleted_is_gone_however_often(bucket: Archive) -> None:

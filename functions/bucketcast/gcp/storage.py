@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Final, Self, TypeVar
 
@@ -105,7 +106,7 @@ class CloudStorageBucket:
         found = self._client.list_blobs(
             self._bucket,
             prefix=prefix,
-            fields="items(name,generation,size,crc32c,updated,metadata),nextPageToken",
+            fields="items(name,generation,size,crc32c,updated,metadata,customTime),nextPageToken",
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
             retry=self._retry,
         )
@@ -144,6 +145,13 @@ class CloudStorageBucket:
             )
             if token is None:
                 return self._made(blob)
+
+    def keep(self, name: str, custom_time: datetime) -> None:
+        """See Archive.keep."""
+        blob = self._bucket.blob(name)
+        blob.custom_time = custom_time
+        with suppress(NotFound):
+            _of_what_is_there(lambda: blob.patch(timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), retry=self._retry))
 
     def delete(self, name: str, *, generation: Generation | None = None) -> None:
         """See Archive.delete."""
@@ -202,6 +210,7 @@ def _facts(blob: Blob) -> ObjectFacts:
         crc32c=blob.crc32c,
         updated=blob.updated,
         metadata=dict(metadata),
+        custom_time=blob.custom_time,
     )
 
 

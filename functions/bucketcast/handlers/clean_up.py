@@ -23,7 +23,7 @@ from bucketcast.records import decode_record
 from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.expiry import KEPT, ExpiredSession, SealedSession, expired_sessions
-from bucketcast.stream.identifiers import BroadcastNumber, StreamId
+from bucketcast.stream.identifiers import BroadcastNumber, RungName, SegmentIndex, StreamId
 from bucketcast.stream.object_names import (
     parse_segment_name,
     seal_name,
@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 # A dry run is read by people; what goes beyond is counted.
 NAMES_SHOWN: Final = 100
+# Half of what the bucket's lifecycle rule waits for: what playlists name outlives it by far.
+KEPT_ANEW: Final = timedelta(days=15)
 
 
 class CleanedUp(Struct, frozen=True, kw_only=True):
@@ -99,6 +101,8 @@ class CleanUp:
                 if not dry_run:
                     list(self.executor.map(lambda found: found[0].delete(found[1]), some))
                 yield [name for _, name in some]
+            if not dry_run and session.until is not None:
+                self._keep(document, session, session.until)
             if not dry_run and session.until is None and not session.is_newest:
                 # Only now: until then the next clean-up finds what this one has left.
                 for name in (
@@ -138,9 +142,7 @@ class CleanUp:
     def _objects(self, document: StreamDocument, expired: ExpiredSession) -> Iterator[tuple[Archive, str]]:
         """What goes of a session, but for its record and its seal."""
         stream, session, world = document.stream, expired.session, self.deletions
-        record = self._record(stream, expired)
-        rungs = {rung.name for rung in (record.rungs if record else document.configuration.rungs)}
-        for rung in sorted(rungs):
+        for rung in self._rungs(document, expired):
             for facts in world.media.listed(session_segments_prefix(stream, rung, session)):
                 if expired.until is None or parse_segment_name(facts.name).index < expired.until:
                     yield world.media, facts.name
@@ -154,6 +156,19 @@ class CleanUp:
         if expired.until is None and not expired.is_newest:
             for facts in world.ingest.listed(timelines_prefix(stream, session)):
                 yield world.ingest, facts.name
+
+    def _keep(self, document: StreamDocument, expired: ExpiredSession, until: SegmentIndex) -> None:
+        """Let the safety net count anew for what playlists still name."""
+        now, world = self.deletions.clock.now(), self.deletions
+        for rung in self._rungs(document, expired):
+            for facts in world.media.listed(session_segments_prefix(document.stream, rung, expired.session)):
+                named = parse_segment_name(facts.name).index >= until
+                if named and facts.custom_time is not None and now - facts.custom_time >= KEPT_ANEW:
+                    world.media.keep(facts.name, now)
+
+    def _rungs(self, document: StreamDocument, expired: ExpiredSession) -> list[RungName]:
+        record = self._record(document.stream, expired)
+        return sorted({rung.name for rung in (record.rungs if record else document.configuration.rungs)})
 
     def _record(self, stream: StreamId, expired: ExpiredSession) -> SessionRecord | None:
         content = self.deletions.ingest.read(session_record_name(stream, expired.session))

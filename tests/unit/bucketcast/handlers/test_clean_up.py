@@ -225,3 +225,18 @@ def test_a_stream_that_is_not_recorded_gets_no_recording_by_its_clean_up(world: 
     world.clock.advance(DAY)
     assert clean(world).objects > 0
     assert world.executions.started == []
+
+
+def test_the_lifecycle_rule_never_takes_what_a_playlist_names(world: World) -> None:
+    """Half of its thirty days later it counts anew, for what is named and for nothing else."""
+    world.clock.advance(DAY)
+    clean(world)
+    before = {name: facts.custom_time for name, (_, facts) in world.media.objects.items()}
+    world.clock.advance(14 * DAY)
+    clean(world)
+    assert {name: facts.custom_time for name, (_, facts) in world.media.objects.items()} == before
+    world.clock.advance(DAY)
+    clean(world)
+    kept = {name: facts.custom_time for name, (_, facts) in world.media.objects.items() if name.endswith(".ts")}
+    assert len(kept) == 18
+    assert set(kept.values()) == {world.clock.now()}
