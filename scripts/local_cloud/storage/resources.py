@@ -182,7 +182,7 @@ def _parse_text(key: str, value: object) -> str | None:
 
 
 def _require_later_time(text: str, known: str | None) -> None:
-    """Raise InvalidRequest unless *text* is a time that does not go back behind *known*, as the service has it."""
+    """Raise InvalidRequest unless *text* is a time, and not before *known*: it never goes back."""
     try:
         time = datetime.fromisoformat(text)
         goes_back = known is not None and time < datetime.fromisoformat(known)
