@@ -265,6 +265,16 @@ def test_the_last_segment_keeps_the_sound_that_goes_with_its_last_pictures() -> 
     assert one.finish() is None
 
 
+def test_the_last_segment_has_its_sound_once_where_the_stream_ends_with_its_keyframe() -> None:
+    units = stream(range(31), ahead=20_000)
+    last = max(number for number, unit in enumerate(units) if unit.pid == VIDEO)
+    heard = times(data_of(units[: last + 1]), AUDIO)
+    segments = cut(data_of(units[: last + 1]))
+    assert [len(times(segment.data, VIDEO)) for segment in segments] == [30, 1]
+    assert [time for segment in segments for time in times(segment.data, AUDIO)] == heard[1:]
+    assert times(segments[1].data, AUDIO)
+
+
 def test_the_encoder_s_priming_before_the_session_s_beginning_is_dropped() -> None:
     (segment,) = cut(data_of(stream(range(10), audio_from=-1)))
     assert times(segment.data, AUDIO)[0] == 900_000
