@@ -301,7 +301,7 @@ def test_a_keyframe_of_4_megabytes_passes_also_when_its_first_packet_is_late() -
     units = (sequence_set(3840, 2160), picture_set(), slice_unit(filling(4_000_000), idr=True))
     packets = RtpSource().packets(h264_payloads(units), timestamp=1)
     before = RtpSource(sequence_number=999).packet(b"\x09\xf0", timestamp=0, marker=True)
-    arrivals = [*sent([before, *packets[1:]]), Arrival(at=0.35, data=packets[0])]
+    arrivals = [*sent([before, *packets[1:]]), Arrival(at=0.2, data=packets[0])]
     assert _received(_play(arrivals, VIDEO)) == [length_prefixed(units)]
 
 
