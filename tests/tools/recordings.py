@@ -4,7 +4,8 @@ import io
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +16,24 @@ import requests
 from PIL import Image
 
 from bucketcast.stream.identifiers import RungName
-from local_system.system import MEDIA_BUCKET, System
+from local_system.system import MEDIA_BUCKET, System, free_ports
 from tools.auditor.collect import collect
 from tools.frame_strip import StampedFrame, read_frame_numbers, read_strip
 
 FINALIZED_WITHIN: Final = 60.0
+# A reconnect window of a minute takes two seconds.
+FAST_FORWARD: Final = 30
+
+
+@contextmanager
+def system_in_a_hurry(logs: Path) -> Iterator[System]:
+    """The whole system, whose workflows sleep less; pytest shows its logs where a test fails."""
+    with System(
+        ports=free_ports(), admin_token="a token for tests", logs=logs, fast_forward=FAST_FORWARD
+    ) as running:
+        yield running
+    for name in ("cloud", "ingest"):
+        print(f"--- {name}\n{running.log(name)}")
 
 
 def finalized(system: System, stream: str, broadcast: int = 1) -> dict[str, Any]:

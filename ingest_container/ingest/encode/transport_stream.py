@@ -123,8 +123,10 @@ class SegmentCutter:
         """Return the last segment, with its true duration; None if there is none."""
         if not self._frames:
             return None
+        self._take_sound()
         for _, sound in self._ahead:
             self._segment += sound
+        self._ahead.clear()
         return self._close(self._grid.time_of_frame(self._last_frame + 1))
 
     def _keep(self, packets: bytes) -> None:

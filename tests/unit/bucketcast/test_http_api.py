@@ -11,6 +11,7 @@ from werkzeug.test import Client, EnvironBuilder
 from bucketcast import http_api
 from bucketcast.errors import BucketcastError, InvalidRecord, TooManyWrites, Unavailable
 from bucketcast.http_api import MAX_REQUEST_BYTES, PROBLEM, Owner, WorkflowSteps
+from bucketcast.objects import ABSENT, NewObject
 from bucketcast.records import JSON, encode_record
 from bucketcast.stream.configuration import MAX_RUNGS
 from bucketcast.stream.document import StreamDocument
@@ -450,3 +451,17 @@ def test_a_stream_is_deleted_and_its_id_free_a_day_after() -> None:
 
 def test_a_stream_on_air_is_not_deleted() -> None:
     assert "end its broadcast first" in problem(api(on_air(), "DELETE", "/v1/streams/demo"))["detail"]
+
+
+def test_a_workflow_finalizes_and_announces_what_was_made_of_it() -> None:
+    world = ended()
+    assert json.loads(step(world, "/finalize", SUBJECT).data) == {"files": 0}
+    [found] = recordings(world)
+    assert (found["state"], found["vod"]) == ("finalized", None)
+    assert problem(step(world, "/announce", SUBJECT))["status"] == 404
+    facts = NewObject(
+        name="demo/recording/00000001/vod/facts.json", content=b"{}", content_type=JSON, cache_control=""
+    )
+    world.media.write(facts, if_generation=ABSENT)
+    assert step(world, "/announce", SUBJECT).status_code == 204
+    assert step(world, "/fail-vod", {**SUBJECT, "step": "vod", "reason": "why"}).status_code == 204

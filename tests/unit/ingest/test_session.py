@@ -194,6 +194,7 @@ async def test_a_source_that_becomes_unusable_ends_its_session(clip: list[FeedIt
         await broadcaster.receive(CodecConfiguration(codec=VideoCodec.H264, data=b"no parameter set"))
     await broadcaster.close(CloseReason.REFUSED)
     assert [timeline.ended for timeline in world.timelines] == [True]
+    await asyncio.gather(*world.surroundings.recordings)
     assert others() == set()
 
 

@@ -44,8 +44,8 @@ def test_a_process_runs_for_a_part_of_its_time_and_freely_afterwards() -> None:
         slowed = run_seconds(paced.pid) - before
         time.sleep(0.4)
         freely = run_seconds(paced.pid) - before - slowed
-        # It ran freely for the 0.4 s in which it was measured; without being slowed it would be 2.5 times more.
-        assert slowed < 2 * freely
+        # On a machine that is busy the signals that stop it come late.
+        assert slowed < 0.5
         assert freely > 0
 
 

@@ -228,3 +228,13 @@ def test_a_tombstone_that_another_clean_up_has_buried_is_gone(world: World) -> N
     world.clock.advance(BURIED.total_seconds())
     world.ingest.__class__ = Late
     assert names(world.deletions.bury()) == set()
+
+
+def test_a_tombstone_that_goes_while_it_is_looked_for_is_none(world: World) -> None:
+    class Vanishing(FakeBucket):
+        def read(self, name: str) -> bytes | None:
+            return None if name == tombstone_name(STREAM) else super().read(name)
+
+    world.deletions.delete(STREAM, keep_recordings=False, within=SOON)
+    world.ingest.__class__ = Vanishing
+    assert names(world.deletions.bury()) == set()

@@ -2,11 +2,12 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from itertools import count
 
 import pytest
+from msgspec import structs
 
 from bucketcast.errors import (
     BucketcastError,
@@ -18,13 +19,14 @@ from bucketcast.errors import (
 )
 from bucketcast.handlers.finalize import Finalizer
 from bucketcast.objects import ABSENT, Generation, MadeObject, NewObject, ObjectFacts
-from bucketcast.recording.document import RecordedFile, RecordingState
+from bucketcast.recording.document import RecordedFile, RecordingState, VodState
 from bucketcast.recording.names import newest_recording_name, part_name, recording_file_name
 from bucketcast.recording.part_object import part_objects
 from bucketcast.recording.segment_samples import read_segment
 from bucketcast.stream.identifiers import BroadcastNumber, EncoderId, SegmentIndex, SessionNumber
 from bucketcast.stream.media_object import gap_object, segment_object
 from bucketcast.stream.object_names import segment_name
+from bucketcast.stream_records import latest_stream_record, stream_record_object
 from fakes import FakeBucket
 from stream_world import SEGMENT, SLOTS, STREAM, World, uploaded
 from unit.bucketcast.recording.made_segments import SEQUENCE_SET, read_movie
@@ -260,7 +262,7 @@ def test_a_segment_that_cannot_be_read_is_a_gap(caplog: pytest.LogCaptureFixture
     world = RecordedWorld()
     session = world.session(range(6))
     world.end()
-    for index, content in ((2, b"no media"), (4, None)):
+    for index, content in ((2, b"no media"), (3, b""), (5, None)):
         name = segment_name(STREAM, TOP, session, SegmentIndex(index))
         new, facts = world.media.objects[name]
         if content is None:
@@ -272,8 +274,8 @@ def test_a_segment_that_cannot_be_read_is_a_gap(caplog: pytest.LogCaptureFixture
             world.media.objects[name] = broken, facts
     with caplog.at_level(logging.ERROR):
         [file] = world.finalize()
-    assert world.pictures(file.name) == all_of(session, [0, 1, 3, 5])
-    assert [gap.at for gap in file.gaps] == [2 * SEGMENT, 4 * SEGMENT]
+    assert world.pictures(file.name) == all_of(session, [0, 1, 4])
+    assert [(gap.at, gap.duration) for gap in file.gaps] == [(2 * SEGMENT, 2 * SEGMENT)]
     assert "cannot be recorded" in caplog.text
 
 
@@ -483,3 +485,87 @@ def test_a_decision_that_was_made_meanwhile_stays(world: RecordedWorld) -> None:
     world.finalize()
     world.recording.__class__ = FakeBucket
     check_done(world)
+
+
+def test_a_segment_that_goes_while_it_is_wanted_is_missing() -> None:
+    world = RecordedWorld()
+    session = world.session(range(3))
+    world.end()
+    name = segment_name(STREAM, TOP, session, SegmentIndex(1))
+
+    class Vanishing(FakeBucket):
+        def facts(self, name: str) -> ObjectFacts | None:
+            return None if name == vanished else super().facts(name)
+
+    vanished = name
+    world.media.__class__ = Vanishing
+    [file] = world.finalize()
+    world.media.__class__ = FakeBucket
+    assert world.pictures(file.name) == all_of(session, [0, 2])
+
+
+class WithoutStarts(FakeBucket):
+    def read_start(self, name: str, length: int) -> bytes | None:
+        return None
+
+
+class WithoutSources(FakeBucket):
+    def compose(self, made: MadeObject, sources: Sequence[str], *, if_generation: Generation) -> ObjectFacts:
+        raise NotFound(made.name)
+
+
+class WithoutFacts(FakeBucket):
+    def facts(self, name: str) -> ObjectFacts | None:
+        return None
+
+
+@pytest.mark.parametrize("gone", [WithoutStarts, WithoutSources, WithoutFacts])
+def test_what_another_one_has_deleted_is_waited_for(world: RecordedWorld, gone: type[FakeBucket]) -> None:
+    """It finalizes the same recording: whoever asks again finds that done."""
+    world.recording.__class__ = gone
+    with pytest.raises(Unavailable, match="another one finalizes"):
+        world.finalize()
+    world.recording.__class__ = FakeBucket
+    world.finalize()
+    check_done(world)
+
+
+def test_what_is_joined_by_two_at_once_is_joined_once(world: RecordedWorld) -> None:
+    class Late(FakeBucket):
+        def compose(
+            self, made: MadeObject, sources: Sequence[str], *, if_generation: Generation
+        ) -> ObjectFacts:
+            super().compose(made, sources, if_generation=if_generation)
+            raise PreconditionFailed(made.name)
+
+    world.recording.__class__ = Late
+    world.finalize()
+    check_done(world)
+
+
+def test_an_older_recording_takes_no_file_of_a_newer_one_away() -> None:
+    world = RecordedWorld()
+    world.session(range(2))
+    world.end()
+    world.session(range(4))
+    world.session(range(3), sequence_set=LARGER_SEQUENCE_SET)
+    world.end()
+    world.finalize()
+    world.finalizer.finalize(STREAM, ONE)
+    assert world.media.facts(newest_recording_name(STREAM, 2)) is not None
+
+
+@pytest.mark.parametrize(("sets", "state"), [(1, VodState.ENCODING), (2, VodState.FAILED)])
+def test_a_vod_is_made_of_a_recording_of_one_file(sets: int, state: VodState) -> None:
+    world = RecordedWorld()
+    record = latest_stream_record(world.ingest, STREAM)
+    assert record is not None
+    wanted = structs.replace(record, number=2, configuration=structs.replace(record.configuration, vod=True))
+    world.ingest.write(stream_record_object(wanted), if_generation=ABSENT)
+    for sequence_set in (SEQUENCE_SET, LARGER_SEQUENCE_SET)[:sets]:
+        world.session(range(2), sequence_set=sequence_set)
+    world.end()
+    world.finalize()
+    [view] = world.recordings.views(STREAM)
+    assert view.vod is not None
+    assert view.vod.state is state

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
+from bucketcast.errors import NotFound, PreconditionFailed, Refused, Unavailable
 from bucketcast.handlers.recordings import WORKFLOW, Recordings, Rest
 from bucketcast.ports import Version
 from bucketcast.recording.document import (
+    AGAIN_WITHIN,
     MAX_EXECUTIONS,
     STARTING,
     ExecutionState,
@@ -223,3 +224,11 @@ def test_the_last_broadcast_is_seen_to_although_the_next_one_is_on_air(world: Re
     world.reap()
     assert world.executions.started == [(WORKFLOW, {"stream": STREAM, "broadcast": 1})]
     assert world.document.broadcast == 2
+
+
+def test_a_recording_is_not_begun_again_when_what_it_is_made_of_is_about_to_go(world: RecordingWorld) -> None:
+    world.see()
+    world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+    world.clock.advance(AGAIN_WITHIN.total_seconds())
+    with pytest.raises(Refused, match="about to go"):
+        world.recordings.finalize_again(STREAM, ONE)

@@ -1,6 +1,7 @@
 """A VOD is made once of each finalized recording that wants one, announced when it is there, and begun anew."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -270,3 +271,17 @@ def test_what_is_written_by_others_all_the_time_is_given_up() -> None:
     world.media.__class__ = Contended
     with pytest.raises(Unavailable):
         world.recordings.show(STREAM)
+
+
+def test_what_was_decided_while_it_was_being_started_stays() -> None:
+    world = recorded()
+
+    class Quick(FakeExecutions):
+        def start(self, workflow: str, argument: Mapping[str, str | int | bool]) -> str:
+            world.recordings.fail_vod(STREAM, ONE, reason="why")
+            return super().start(workflow, argument)
+
+    replace(world.recordings, executions=Quick()).encode(STREAM, ONE)
+    found = document(world).vod
+    assert found is not None
+    assert (found.state, found.execution) == (VodState.FAILED, "")

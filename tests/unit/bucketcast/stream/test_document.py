@@ -94,3 +94,9 @@ def test_broadcasts_are_counted_from_the_first(
 def test_a_document_is_read_as_it_was_stored() -> None:
     stored = document(CLAIMED, replace(CLAIMED, recorded=True, drain_until=EPOCH))
     assert decode_record(StreamDocument, encode_record(stored)) == stored
+
+
+def test_only_a_live_stream_is_live() -> None:
+    assert [replace(document(), state=state).is_live for state in StreamState] == [
+        state is StreamState.LIVE for state in StreamState
+    ]

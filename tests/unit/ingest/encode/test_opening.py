@@ -111,6 +111,12 @@ def test_sound_of_a_format_that_changes_before_the_first_keyframe_is_dropped() -
     assert not {sound(10), sound(20)} & set(opened.items)
 
 
+def test_sound_stays_when_its_format_is_told_again() -> None:
+    opened, _ = open_with([AVC, AAC, sound(10), AAC, *pictures(20)])
+    assert opened is not None
+    assert sound(10) in opened.items
+
+
 def test_a_rate_that_metadata_states_is_believed_if_the_pictures_bear_it_out() -> None:
     opened, _ = open_with(
         [AVC, AAC, *pictures(60, every=33)], Opening(SourceMetadata(frame_rate=Fraction("29.97")))

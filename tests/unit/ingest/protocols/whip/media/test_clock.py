@@ -673,3 +673,7 @@ def test_whatever_a_sender_claims_times_never_go_back_and_nothing_is_held_for_ev
             time = mapper.frame_time(track, timestamp, arrived=now)
             assert time >= last[track]
             last[track] = time
+
+
+def test_a_track_that_has_not_begun_is_not_settled() -> None:
+    assert not ClockMapper((VIDEO, AUDIO)).settled(Track.AUDIO, now=BOOT)
