@@ -203,9 +203,11 @@ def _nal_units(content: bytes) -> Iterator[bytes]:
 
 
 def _sound(units: Sequence[_Unit]) -> Samples:
-    frames = [frame for unit in units for frame in _frames(unit)]
-    if any(later.decode <= earlier.decode for earlier, later in pairwise(frames)):
-        raise InvalidMedia("frames of sound are not in order")
+    """The frames of sound, but those that come twice or too late: the pictures are worth more."""
+    frames: list[_Unit] = []
+    for frame in (frame for unit in units for frame in _frames(unit)):
+        if not frames or frame.decode > frames[-1].decode:
+            frames.append(frame)
     times = [frame.decode for frame in frames]
     return _samples(times, AUDIO_FRAME_TICKS, frames, [SYNC_SAMPLE] * len(frames))
 
