@@ -50,7 +50,7 @@ def test_a_process_runs_for_a_part_of_its_time_and_freely_afterwards() -> None:
 
 
 def test_slowing_ends_with_the_process() -> None:
-    with process("import time; time.sleep(0.6)") as short:
+    with process(PACED.replace("while True", "while time.process_time() < 0.6", 1)) as short:
         assert slow_down(short.pid, speed=0.5, seconds=20)
         began = time.monotonic()
         assert slow_down(short.pid, speed=0.5, seconds=20)  # nobody has asked yet how it ended
