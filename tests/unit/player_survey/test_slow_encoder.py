@@ -64,6 +64,10 @@ def test_a_child_is_found_by_the_name_of_its_program(tmp_path: Path) -> None:
     program.symlink_to(shutil.which("sleep") or "/bin/sleep")
     with subprocess.Popen([program, "10"]) as child:
         try:
+            # The system names a process only after whoever started it was told that it runs.
+            name, own = Path(f"/proc/{child.pid}/comm"), Path("/proc/self/comm").read_text()
+            while name.read_text() == own:
+                time.sleep(0.001)
             assert child_named(os.getpid(), program.name) == child.pid
             assert child_named(os.getpid(), "ffprobe") is None
         finally:
