@@ -5,6 +5,7 @@ when all is over, no task, socket, session or peer is left.
 """
 
 import asyncio
+import gc
 import logging
 import socket
 from base64 import b64encode
@@ -64,6 +65,7 @@ def limits() -> WhipLimits:
 @pytest.fixture
 async def world(limits: WhipLimits, caplog: pytest.LogCaptureFixture) -> AsyncIterator[WhipWorld]:
     """A server on which somebody publishes steadily, and nothing of which may be left."""
+    gc.collect()  # what other tests of this process have left
     tasks, sockets = asyncio.all_tasks(), _open_sockets()
     async with whip_world(limits) as one:
         steady = await SteadyPublisher(one).begin()
@@ -78,7 +80,7 @@ async def world(limits: WhipLimits, caplog: pytest.LogCaptureFixture) -> AsyncIt
     if left:
         await asyncio.wait(left, timeout=SOON)  # what was cancelled ends with the loop's next turns
     assert not [task for task in left if not task.done()]
-    assert _open_sockets() == sockets
+    assert _open_sockets() <= sockets
     assert not [record for record in caplog.get_records("call") if _is_ours_to_mend(record)]
 
 
