@@ -2,7 +2,7 @@
 
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -198,43 +198,59 @@ def workflow_step(request: Request, steps: WorkflowSteps) -> Response:
     """Answer what the workflows ask for: `POST /rest`, `/finalize`, `/fail`, `/announce` and so on."""
 
     def answer() -> Response:
-        match _path(request):
-            case ["rest"]:
-                _method(request, "POST")
-                subject = _parse(request, RecordingSubject)
-                return _json(steps.recordings.rest(subject.stream, subject.broadcast))
-            case ["finalize"]:
-                _method(request, "POST")
-                subject = _parse(request, RecordingSubject)
-                document = steps.finalizer.finalize(subject.stream, subject.broadcast)
-                steps.recordings.show(subject.stream)
-                steps.recordings.encode(subject.stream, subject.broadcast)
-                return _json({"files": len(document.files)})
-            case ["announce"]:
-                _method(request, "POST")
-                subject = _parse(request, RecordingSubject)
-                steps.recordings.announce(subject.stream, subject.broadcast)
-                return Response(status=204)
-            case ["fail-vod"]:
-                _method(request, "POST")
-                failure = _parse(request, RecordingFailure)
-                steps.recordings.fail_vod(failure.stream, failure.broadcast, reason=failure.reason)
-                return Response(status=204)
-            case ["clean-up"]:
-                _method(request, "POST")
-                asked = _parse(request, CleanUpRequest)
-                return _json(steps.clean_up.clean_up(dry_run=asked.dry_run, within=CLEAN_UP_TIME))
-            case ["fail"]:
-                _method(request, "POST")
-                failure = _parse(request, RecordingFailure)
-                steps.recordings.fail(
-                    failure.stream, failure.broadcast, step=failure.step, reason=failure.reason
-                )
-                return Response(status=204)
-            case _:
-                raise NotFound("there is nothing at this address")
+        [*folders, name] = _path(request)
+        if folders or (step := _WORKFLOW_STEPS.get(name)) is None:
+            raise NotFound("there is nothing at this address")
+        _method(request, "POST")
+        return step(request, steps)
 
     return _answered(answer)
+
+
+def _rest(request: Request, steps: WorkflowSteps) -> Response:
+    subject = _parse(request, RecordingSubject)
+    return _json(steps.recordings.rest(subject.stream, subject.broadcast))
+
+
+def _finalize(request: Request, steps: WorkflowSteps) -> Response:
+    subject = _parse(request, RecordingSubject)
+    document = steps.finalizer.finalize(subject.stream, subject.broadcast)
+    steps.recordings.show(subject.stream)
+    steps.recordings.encode(subject.stream, subject.broadcast)
+    return _json({"files": len(document.files)})
+
+
+def _announce(request: Request, steps: WorkflowSteps) -> Response:
+    subject = _parse(request, RecordingSubject)
+    steps.recordings.announce(subject.stream, subject.broadcast)
+    return Response(status=204)
+
+
+def _fail(request: Request, steps: WorkflowSteps) -> Response:
+    failure = _parse(request, RecordingFailure)
+    steps.recordings.fail(failure.stream, failure.broadcast, step=failure.step, reason=failure.reason)
+    return Response(status=204)
+
+
+def _fail_vod(request: Request, steps: WorkflowSteps) -> Response:
+    failure = _parse(request, RecordingFailure)
+    steps.recordings.fail_vod(failure.stream, failure.broadcast, reason=failure.reason)
+    return Response(status=204)
+
+
+def _clean_up(request: Request, steps: WorkflowSteps) -> Response:
+    asked = _parse(request, CleanUpRequest)
+    return _json(steps.clean_up.clean_up(dry_run=asked.dry_run, within=CLEAN_UP_TIME))
+
+
+_WORKFLOW_STEPS: Final[Mapping[str, Callable[[Request, WorkflowSteps], Response]]] = {
+    "rest": _rest,
+    "finalize": _finalize,
+    "announce": _announce,
+    "fail": _fail,
+    "fail-vod": _fail_vod,
+    "clean-up": _clean_up,
+}
 
 
 def _create(request: Request, owner: Streams) -> Response:

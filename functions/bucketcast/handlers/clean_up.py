@@ -17,8 +17,7 @@ from bucketcast.handlers.deletion import Deletions, in_slices
 from bucketcast.handlers.recordings import Recordings
 from bucketcast.ports import Archive
 from bucketcast.recording.document import RecordingDocument, RecordingState
-from bucketcast.recording.names import joined_prefix, session_parts_prefix
-from bucketcast.recording.vod import vod_workplace
+from bucketcast.recording.names import joined_prefix, session_parts_prefix, vod_workplace
 from bucketcast.records import decode_record
 from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.document import StreamDocument

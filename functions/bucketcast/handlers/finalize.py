@@ -326,13 +326,7 @@ class Finalizer:
         self.media.copy_from(
             self.recording,
             joined.name,
-            MadeObject(
-                name=name,
-                content_type=MP4,
-                cache_control=IMMUTABLE,
-                content_disposition=_disposition(stream, broadcast),
-                metadata={BROADCAST_KEY: str(broadcast)},
-            ),
+            _file(name, stream, broadcast, cache_control=IMMUTABLE),
             if_generation=there.generation if there else ABSENT,
         )
 
@@ -348,13 +342,7 @@ class Finalizer:
             self.media.copy_from(
                 self.media,
                 file.name,
-                MadeObject(
-                    name=name,
-                    content_type=MP4,
-                    cache_control=NEWEST,
-                    content_disposition=_disposition(stream, broadcast),
-                    metadata={BROADCAST_KEY: str(broadcast)},
-                ),
+                _file(name, stream, broadcast, cache_control=NEWEST),
                 if_generation=there.generation if there else ABSENT,
             )
         number = len(files) + 1
@@ -423,5 +411,11 @@ def _broadcast_of(facts: ObjectFacts) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _disposition(stream: StreamId, broadcast: BroadcastNumber) -> str:
-    return f'inline; filename="{stream}-{broadcast}.mp4"'
+def _file(name: str, stream: StreamId, broadcast: BroadcastNumber, *, cache_control: str) -> MadeObject:
+    return MadeObject(
+        name=name,
+        content_type=MP4,
+        cache_control=cache_control,
+        content_disposition=f'inline; filename="{stream}-{broadcast}.mp4"',
+        metadata={BROADCAST_KEY: str(broadcast)},
+    )

@@ -1,6 +1,6 @@
 """The index of a stream's recordings: what viewers may know of them, read off the bucket."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -9,9 +9,14 @@ from msgspec import Struct
 from bucketcast.objects import NewObject
 from bucketcast.recording.document import RecordingFacts
 from bucketcast.recording.names import recordings_folder
-from bucketcast.recording.vod import vod_facts_name, vod_folder
+from bucketcast.recording.vod import (
+    vod_facts_name,
+    vod_playlist_name,
+    vod_poster_name,
+    vod_storyboard_name,
+)
 from bucketcast.records import JSON
-from bucketcast.stream.identifiers import StreamId
+from bucketcast.stream.identifiers import BroadcastNumber, StreamId
 from bucketcast.stream.published_objects import LIVE
 
 # What a page shows; older recordings keep their addresses.
@@ -53,12 +58,15 @@ def _indexed(recording: RecordingFacts, names: Collection[str]) -> IndexedRecord
     stream, broadcast = recording.stream, recording.broadcast
     folder = recordings_folder(stream)
     is_published = vod_facts_name(stream, broadcast) in names
-    vod = vod_folder(stream, broadcast).removeprefix(folder) if is_published else None
+
+    def of_vod(name: Callable[[StreamId, BroadcastNumber], str]) -> str | None:
+        return name(stream, broadcast).removeprefix(folder) if is_published else None
+
     return IndexedRecording(
         broadcast=broadcast,
         seconds=recording.duration.total_seconds(),
         files=tuple(file.name.removeprefix(folder) for file in recording.files),
-        vod=f"{vod}master.m3u8" if vod else None,
-        poster=f"{vod}poster.jpg" if vod else None,
-        storyboard=f"{vod}storyboard.vtt" if vod else None,
+        vod=of_vod(vod_playlist_name),
+        poster=of_vod(vod_poster_name),
+        storyboard=of_vod(vod_storyboard_name),
     )

@@ -20,7 +20,6 @@ from bucketcast.stream.identifiers import (
     SessionNumber,
     StreamId,
     parse_rung_name,
-    parse_stream_id,
 )
 
 # As in the names of the other buckets' objects.
@@ -42,9 +41,6 @@ _PART: Final = re.compile(
 _SEGMENTS: Final = re.compile(r"(?P<first>[0-9]{1,10})-(?P<last>[0-9]{1,10})")
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
 _FORMAT: Final = re.compile(rf"[0-9a-f]{{16}}|{_NO_PICTURES}")
-_FILE: Final = re.compile(
-    rf"(?P<stream>[^/]+)/recording/(?P<broadcast>[0-9]{{{_NUMBER_DIGITS}}})/full_stream(?:_(?P<number>[0-9]+))?\.mp4"
-)
 
 
 # The recording bucket.
@@ -68,6 +64,11 @@ def stream_parts_prefix(stream: StreamId) -> str:
 def joined_prefix(stream: StreamId, broadcast: BroadcastNumber) -> str:
     """What the names of all headers and joined objects of *broadcast* start with."""
     return f"{stream}/broadcast_{broadcast:0{_NUMBER_DIGITS}}/"
+
+
+def vod_workplace(stream: StreamId, broadcast: BroadcastNumber) -> str:
+    """What the names of all objects start with that the VOD job of *broadcast* works with."""
+    return f"{stream_parts_prefix(stream)}vod_{broadcast:0{_NUMBER_DIGITS}}/"
 
 
 def header_name(stream: StreamId, broadcast: BroadcastNumber, header: Iterable[bytes | memoryview]) -> str:
@@ -121,28 +122,6 @@ def newest_recording_name(stream: StreamId, number: int = 1) -> str:
 
 def _file(number: int) -> str:
     return f"full_stream_{number}.mp4" if number > 1 else "full_stream.mp4"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingFileName:
-    """The name of a recording's file, parsed."""
-
-    stream: StreamId
-    broadcast: BroadcastNumber
-    number: int
-
-
-def parse_recording_file_name(name: str) -> RecordingFileName:
-    """Return which file of which recording the object *name* in the media bucket is, or raise InvalidName."""
-    match = _FILE.fullmatch(name)
-    number = int(match["number"] or 1) if match else 0
-    if not match or not name.endswith(f"/{_file(number)}"):
-        raise InvalidName(f"'{name}' is not the name of a recording")
-    return RecordingFileName(
-        stream=parse_stream_id(match["stream"]),
-        broadcast=BroadcastNumber(int(match["broadcast"])),
-        number=number,
-    )
 
 
 # A part, as a listing of the bucket tells it.

@@ -2,13 +2,28 @@
 
 from msgspec import Struct
 
-from bucketcast.recording.names import recording_folder
+from bucketcast.recording.names import recording_folder, vod_workplace
 from bucketcast.stream.identifiers import BroadcastNumber, StreamId
 
 
 def vod_folder(stream: StreamId, broadcast: BroadcastNumber) -> str:
     """What the names of all objects of the VOD of *broadcast* start with, in the media bucket."""
     return f"{recording_folder(stream, broadcast)}vod/"
+
+
+def vod_playlist_name(stream: StreamId, broadcast: BroadcastNumber) -> str:
+    """The object that players open first."""
+    return f"{vod_folder(stream, broadcast)}master.m3u8"
+
+
+def vod_poster_name(stream: StreamId, broadcast: BroadcastNumber) -> str:
+    """The picture to show before it plays."""
+    return f"{vod_folder(stream, broadcast)}poster.jpg"
+
+
+def vod_storyboard_name(stream: StreamId, broadcast: BroadcastNumber) -> str:
+    """The WebVTT file that says which thumbnail lies where."""
+    return f"{vod_folder(stream, broadcast)}storyboard.vtt"
 
 
 def vod_facts_name(stream: StreamId, broadcast: BroadcastNumber) -> str:
@@ -19,11 +34,6 @@ def vod_facts_name(stream: StreamId, broadcast: BroadcastNumber) -> str:
 def vod_progress_prefix(stream: StreamId, broadcast: BroadcastNumber) -> str:
     """What the names of the objects in the recording bucket start with that say how far each task is."""
     return f"{vod_workplace(stream, broadcast)}progress/"
-
-
-def vod_workplace(stream: StreamId, broadcast: BroadcastNumber) -> str:
-    """What the names of all of the job's objects in the recording bucket start with."""
-    return f"{stream}/vod_{broadcast:08d}/"
 
 
 class TaskProgress(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from bucketcast.recording.vod import vod_facts_name, vod_folder, vod_progress_prefix, vod_workplace
+from bucketcast.recording.names import vod_workplace
+from bucketcast.recording.vod import (
+    vod_facts_name,
+    vod_folder,
+    vod_playlist_name,
+    vod_poster_name,
+    vod_progress_prefix,
+    vod_storyboard_name,
+)
 from bucketcast.stream.identifiers import BroadcastNumber, RungName, SegmentIndex, StreamId, parse_rung_name
 
 _INDEX_DIGITS: Final = 10
@@ -31,17 +39,17 @@ class VodNames:
     @property
     def multivariant_playlist(self) -> str:
         """The object that players open first."""
-        return f"{self.folder}master.m3u8"
+        return vod_playlist_name(self.stream, self.broadcast)
 
     @property
     def storyboard(self) -> str:
         """The WebVTT file that says which thumbnail lies where."""
-        return f"{self.folder}storyboard.vtt"
+        return vod_storyboard_name(self.stream, self.broadcast)
 
     @property
     def poster(self) -> str:
         """The picture to show before it plays."""
-        return f"{self.folder}poster.jpg"
+        return vod_poster_name(self.stream, self.broadcast)
 
     @property
     def facts(self) -> str:

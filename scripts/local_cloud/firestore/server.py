@@ -1,10 +1,8 @@
 """The gRPC shell: the official client libraries find Firestore here through FIRESTORE_EMULATOR_HOST."""
 
-import errno
 import logging
 import secrets
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from operator import methodcaller
@@ -28,6 +26,7 @@ from local_cloud.firestore.listen import Listener
 from local_cloud.firestore.persistence import SqlitePersistence
 from local_cloud.firestore.service import FirestoreService
 from local_cloud.firestore.store import Store
+from local_cloud.grpc_server import start_grpc_server
 from local_cloud.operations import OperationCounts
 
 _SERVICE: Final = "/google.firestore.v1.Firestore/"
@@ -84,22 +83,14 @@ class FirestoreServer:
 
         Raises OSError when the address cannot be had.
         """
-        server = grpc.server(
-            ThreadPoolExecutor(MAX_LISTENERS + CALL_THREADS, thread_name_prefix="firestore"),
-            handlers=(self._handlers,),
-            options=(
-                # Two servers on one port would each get some of the calls.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ),
+        self._server, bound = start_grpc_server(
+            "Firestore",
+            host,
+            port,
+            (self._handlers,),
+            threads=MAX_LISTENERS + CALL_THREADS,
+            max_message_bytes=MAX_MESSAGE_BYTES,
         )
-        try:
-            bound = int(server.add_insecure_port(f"{host}:{port}"))
-        except RuntimeError as error:
-            text = f"Firestore cannot listen on {host}:{port}: is the port in use, or the host not this one?"
-            raise OSError(errno.EADDRINUSE, text) from error
-        server.start()
-        self._server = server
         _log.info("Firestore listens", extra={"host": host, "port": bound})
         return bound
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from operator import methodcaller
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, Final
 
 import grpc
 
+from local_cloud.grpc_server import start_grpc_server
 from local_cloud.workflows.errors import InvalidWorkflow
 from local_cloud.workflows.exchange import exchange
 from local_cloud.workflows.executions import Deployed, Executions
@@ -86,22 +85,14 @@ class WorkflowsServer:
     async def start(self, host: str) -> int:
         """Serve on *host* and return the port bound; raises OSError when the address cannot be had."""
         port = self._options.port
-        server = grpc.server(
-            ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="workflows"),
-            handlers=(_Handlers(self._service, asyncio.get_running_loop()),),
-            options=(
-                # Two servers on one port would each get some of the calls.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ),
+        self._server, bound = start_grpc_server(
+            "Workflows",
+            host,
+            port,
+            (_Handlers(self._service, asyncio.get_running_loop()),),
+            threads=CALL_THREADS,
+            max_message_bytes=MAX_MESSAGE_BYTES,
         )
-        try:
-            bound = int(server.add_insecure_port(f"{host}:{port}"))
-        except RuntimeError as error:
-            text = f"Workflows cannot listen on {host}:{port}: is the port in use, or the host not this one?"
-            raise OSError(errno.EADDRINUSE, text) from error
-        server.start()
-        self._server = server
         _log.info("Workflows listens", extra={"host": host, "port": bound})
         return bound
 

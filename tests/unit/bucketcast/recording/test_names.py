@@ -6,13 +6,11 @@ from bucketcast.errors import InvalidName
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.names import (
     PartFacts,
-    RecordingFileName,
     header_name,
     joined_name,
     joined_prefix,
     newest_recording_name,
     parse_part,
-    parse_recording_file_name,
     part_metadata,
     part_name,
     recording_file_name,
@@ -109,25 +107,3 @@ def test_a_recording_lies_beside_the_newest() -> None:
     assert recording_file_name(DEMO, BROADCAST, 2) == "demo/recording/00000003/full_stream_2.mp4"
     assert newest_recording_name(DEMO) == "demo/recording/full_stream.mp4"
     assert newest_recording_name(DEMO, 2) == "demo/recording/full_stream_2.mp4"
-
-
-@given(st.integers(1, 10**8 - 1).map(BroadcastNumber), st.integers(1, 99))
-def test_the_name_of_a_recording_says_which_it_is(broadcast: BroadcastNumber, number: int) -> None:
-    assert parse_recording_file_name(recording_file_name(DEMO, broadcast, number)) == RecordingFileName(
-        stream=DEMO, broadcast=broadcast, number=number
-    )
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "demo/recording/full_stream.mp4",
-        "demo/recording/00000003/full_stream_1.mp4",
-        "demo/recording/00000003/full_stream_02.mp4",
-        "demo/recording/00000003/full_stream_0.mp4",
-        "Demo/recording/00000003/full_stream.mp4",
-    ],
-)
-def test_other_names_are_no_recording_s(name: str) -> None:
-    with pytest.raises(InvalidName):
-        parse_recording_file_name(name)
