@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from bucketcast.errors import BucketcastError, Unavailable
 from bucketcast.ports import Bucket
+from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.stream.claim import ClaimRequest, Renewal
 from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.encoder_report import EncoderReport, InputFault
@@ -19,7 +20,10 @@ from bucketcast.stream.identifiers import EncoderId, RungName, SegmentIndex
 from bucketcast.stream.session_record import SessionRecord
 from bucketcast.stream.stream_record import StreamRecord
 from ingest.control import Control
-from ingest.deliver.recorder import Recorder
+from ingest.deliver.part_writer import PartWriter
+from ingest.deliver.recorder import Recorder, RungRecorder
+from ingest.deliver.source_parts import source_format
+from ingest.deliver.source_recorder import SourceRecorder
 from ingest.deliver.timeline_writer import TimelineWriter
 from ingest.deliver.upload import SegmentUploader
 from ingest.encode.ladder import EncodingPlan, plan_encoding
@@ -78,7 +82,7 @@ class Session:
         *,
         connection_faults: Callable[[], tuple[InputFault, ...]],
         standing_faults: tuple[InputFault, ...],
-        is_recorded: bool,
+        recording: RecordingMode,
     ) -> None:
         """Use Session.open."""
         self._connection_faults = connection_faults
@@ -109,11 +113,7 @@ class Session:
             metrics=self._metrics,
             on_decided=self._writer.decided,
         )
-        self._recorder = (
-            Recorder(surroundings.recording, record, executor=surroundings.recorders, metrics=self._metrics)
-            if is_recorded
-            else None
-        )
+        self._recorder = self._new_recorder(recording, opened)
         self._grid = plan.grid
         self._next: dict[RungName, int] = {}  # the index that each rung's next segment should have
         self._encoder = SessionEncoder(
@@ -168,7 +168,7 @@ class Session:
             on_over,
             connection_faults=connection_faults,
             standing_faults=faults,
-            is_recorded=stream.configuration.recording is not RecordingMode.OFF,
+            recording=stream.configuration.recording,
         )
         surroundings.metrics.sessions.inc()
         _log.info(
@@ -189,12 +189,33 @@ class Session:
             raise
         return session
 
+    def _new_recorder(self, mode: RecordingMode, opened: Opened) -> Recorder | None:
+        if mode is RecordingMode.OFF:
+            return None
+        writer = PartWriter(
+            self._surroundings.recording,
+            self._record,
+            executor=self._surroundings.recorders,
+            metrics=self._metrics,
+        )
+        if mode is RecordingMode.SOURCE:
+            try:
+                source = source_format(opened.items, adaptive=opened.source.adaptive)
+            except InvalidMedia as error:
+                self._standing_faults += (InputFault.SOURCE_NOT_RECORDED,)
+                _log.warning(
+                    "the source is recorded as viewers get it",
+                    extra={"stream": self._record.stream, "reason": str(error)},
+                )
+            else:
+                return SourceRecorder(self._record, writer, source, origin=opened.origin)
+        return RungRecorder(self._record, writer)
+
     async def _start(self, items: Iterable[FeedItem]) -> None:
         self._writer.media_received(self._surroundings.now())
         await self._encoder.start(items)
         for item in items:
-            if isinstance(item, EncodedFrame):
-                self._monitor.observe(item, arrived=self._media_at)
+            self._taken(item, arrived=self._media_at)
 
     async def write(self, item: FeedItem) -> None:
         """Encode *item*, waiting while the encoder is far behind; raises SessionOver and EncoderFailed."""
@@ -207,8 +228,13 @@ class Session:
             self._is_writing = False
             self._media_at = self._loop.time()
         # What the encoder did not take, because the session is over, is the next one's.
+        self._taken(item, arrived=arrived)
+
+    def _taken(self, item: FeedItem, *, arrived: float) -> None:
         if isinstance(item, EncodedFrame):
             self._monitor.observe(item, arrived=arrived)
+        if self._recorder:
+            self._recorder.receive(item)
 
     async def finish(self, *, continues: bool = False) -> None:
         """Encode, upload and announce what is left, within FINISH_TIMEOUT, and give the lease back.

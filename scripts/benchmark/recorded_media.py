@@ -29,7 +29,7 @@ from bucketcast.stream.media_object import segment_object
 from bucketcast.stream.object_names import seal_name, session_record_name
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
-from ingest.deliver.recorder import PART_DURATION
+from ingest.deliver.part_writer import PART_DURATION
 from ingest.encode import CutSegment, EncoderFailed, Opening, SessionEncoder, plan_encoding
 from local_system.system import NotStarted
 from tools.clip_feed import read_feed

@@ -1,4 +1,4 @@
-"""Whoever is killed while a broadcast is on air: its recording has every frame that was uploaded."""
+"""Whoever is killed while a broadcast is on air: its recording has every frame that was uploaded, and plays."""
 
 import json
 import os
@@ -6,19 +6,23 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from bucketcast.stream.identifiers import RungName
-from local_system.system import RECORDING_BUCKET, System
+from local_system.system import RECORDING_BUCKET, Ports, System
 from tools.auditor.collect import collect
 from tools.broadcasts import publish, wait_for_state
-from tools.frame_strip import Clip, make_clip, read_frame_numbers
+from tools.browser import chromium
+from tools.frame_strip import Clip, StampedFrame, make_clip, read_frame_numbers
+from tools.recording_players import check_found_by_vlc, check_in_chromium, check_in_vlc
 from tools.recordings import (
     UploadedSegment,
     check_seeking,
@@ -31,14 +35,17 @@ from tools.recordings import (
     uploaded_segments,
 )
 from tools.returning_broadcaster import ReturningBroadcaster
+from tools.several_systems import ports_of_systems
 
 SEED: Final = int(os.environ.get("BUCKETCAST_TEST_SEED", "5"))
+STREAM: Final = "killed"
 TOP: Final = RungName("180p")
 RUNGS: Final = ({"name": TOP, "video_kbps": 300}, {"name": "144p", "video_kbps": 150})
 FFMPEG_KILLS: Final = 14
-INGEST_KILLS: Final = 6
+# Of each of two broadcasts, in any order: for how many seconds an ingest lives. The stream is refused to the
+# broadcaster for the first three of them; the longest is beyond a whole part of the recording.
+INGEST_LIVES: Final = ((0.3, 4.0), (4.0, 9.0), (13.5, 15.5))
 SOON: Final = 30.0
-RECORDING: Final = "full_stream.mp4"
 
 
 def clip(seconds: float) -> Clip:
@@ -51,16 +58,46 @@ def clip(seconds: float) -> Clip:
     )
 
 
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
-    with system_in_a_hurry(tmp_path / "logs") as running:
-        yield running
+WHILE_FFMPEG_IS_KILLED: Final = clip(36)
+WHILE_THE_INGEST_IS_KILLED: Final = clip(60)
 
 
-@pytest.fixture
-def random() -> Random:
-    print(f"seed {SEED} (BUCKETCAST_TEST_SEED)")
-    return Random(SEED)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """The one file that a broadcast came to, its *facts* by the API, and all that was *uploaded* of it.
+
+    It was made of so many *parts*, and of what an ingest that was killed had not made a part of.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    frames: list[StampedFrame]
+    uploaded: list[UploadedSegment]
+    parts: int
+    parts_left: int
+
+
+def recording_of(system: System, folder: Path) -> Recording:
+    """End the broadcast on *system*, and put its recording into *folder*."""
+    wait_for_state(system, STREAM, "interrupted")
+    parts = collect(system.url, RECORDING_BUCKET)
+    system.api("POST", f"streams/{STREAM}/end")
+    [facts] = finalized(system, STREAM)["files"]
+    path = folder / "full_stream.mp4"
+    path.write_bytes(content(system, facts["name"]))
+    made = Recording(
+        path=path,
+        facts=facts,
+        frames=read_frame_numbers(path),
+        uploaded=uploaded_segments(system, STREAM, TOP),
+        parts=len(parts),
+        parts_left=sum(not item.deleted for item in collect(system.url, RECORDING_BUCKET)),
+    )
+    print(
+        f"{made.parts} parts, {len(made.uploaded)} segments in {len(facts['sessions'])} sessions,"
+        f" {len(made.frames)} frames, {facts['seconds']:.2f} s, gaps {facts['gaps']}"
+    )
+    return made
 
 
 def encoder_pid(system: System, *, other_than: int | None) -> int:
@@ -75,76 +112,115 @@ def encoder_pid(system: System, *, other_than: int | None) -> int:
         time.sleep(0.02)
 
 
-def check_recording(system: System, stream: str, ffmpeg: Path, tmp_path: Path) -> list[UploadedSegment]:
-    """The one file of *stream* has every frame that was uploaded, and is sound; return what was uploaded."""
-    parts = len(collect(system.url, RECORDING_BUCKET))
-    system.api("POST", f"streams/{stream}/end")
-    [file] = finalized(system, stream)["files"]
-    media = content(system, file["name"])
-    uploaded = uploaded_segments(system, stream, TOP)
-    frames = read_frame_numbers(media)
-    assert [frame.number for frame in frames] == numbers_of(uploaded)
-    assert None not in {frame.number for frame in frames}
-    assert file["frames"] == len(frames)
-    assert file["sessions"] == sorted({segment.session for segment in uploaded})
-    assert all(item.deleted for item in collect(system.url, RECORDING_BUCKET))
-    path = tmp_path / RECORDING
-    path.write_bytes(media)
-    assert said_by_ffmpeg(ffmpeg, path) == ""
-    check_seeking(ffmpeg, path, frames)
-    print(
-        f"{parts} parts, {len(uploaded)} segments in {len(file['sessions'])} sessions, {len(frames)} frames,"
-        f" {file['seconds']:.2f} s, gaps {file['gaps']}"
-    )
-    return uploaded
-
-
-def check_with_ffprobe(recording: Path, frames: int) -> None:
-    """FFprobe finds all *frames*, and nothing wrong."""
-    if (ffprobe := shutil.which("ffprobe")) is None:
-        pytest.skip("ffprobe is not installed")
-    found = probed(ffprobe, recording)
-    assert int(found["video"]["nb_frames"]) == int(found["video"]["nb_read_packets"]) == frames
-    assert found["audio"]["nb_frames"] == found["audio"]["nb_read_packets"]
-
-
-def test_ffmpeg_killed_again_and_again_costs_no_frame(
-    system: System, ffmpeg: Path, random: Random, tmp_path: Path
-) -> None:
-    sent = clip(36)
-    stream = system.create_stream("killed", rungs=RUNGS, segment_seconds=1)
-    sender = publish(ffmpeg, make_clip(sent), system, stream)
+def kill_ffmpeg(ffmpeg: Path, random: Random, system: System) -> None:
+    """Broadcast on *system*, and kill each FFmpeg at some moment of its life."""
+    stream = system.create_stream(STREAM, rungs=RUNGS, segment_seconds=1)
+    sender = publish(ffmpeg, make_clip(WHILE_FFMPEG_IS_KILLED), system, stream)
     killed = None
     try:
         for _ in range(FFMPEG_KILLS):
             killed = encoder_pid(system, other_than=killed)
             time.sleep(random.uniform(0.3, 2.6))
             os.kill(killed, signal.SIGKILL)
+        assert sender.poll() is None, "each of them is killed while the broadcast is on air"
         assert sender.wait(60) == 0
     finally:
         sender.kill()
-    wait_for_state(system, "killed", "interrupted")
-    assert numbers_of(check_recording(system, "killed", ffmpeg, tmp_path)) == list(range(sent.frames))
-    check_with_ffprobe(tmp_path / RECORDING, sent.frames)
 
 
-def test_an_ingest_killed_again_and_again_costs_nothing_that_was_uploaded(
-    system: System, ffmpeg: Path, random: Random, tmp_path: Path
-) -> None:
-    """The broadcaster goes on: each time it comes back begins another session of the same broadcast."""
-    sent = clip(90)
-    stream = system.create_stream("killed", rungs=RUNGS, segment_seconds=1)
-    with ReturningBroadcaster(ffmpeg, make_clip(sent), sent.duration, system, stream) as sender:
-        for _ in range(INGEST_KILLS):
-            # Up to where whole parts of the recording were written.
-            time.sleep(random.uniform(0.3, 11.0))
+def kill_the_ingest(ffmpeg: Path, random: Random, system: System) -> None:
+    """Kill the ingest of *system*, whose broadcaster comes back each time, to another session."""
+    stream = system.create_stream(STREAM, rungs=RUNGS, segment_seconds=1)
+    sent = WHILE_THE_INGEST_IS_KILLED
+    with ReturningBroadcaster(ffmpeg, make_clip(sent), sent.duration, system, stream):
+        for least, most in random.sample(INGEST_LIVES, len(INGEST_LIVES)):
+            time.sleep(random.uniform(least, most))
             system.processes["ingest"].kill()
             system.processes["ingest"].wait()
             system.spawn("ingest", [sys.executable, "-m", "ingest"])
             system.wait_for(f"{system.metrics_url}/healthz", "the ingest")
         time.sleep(random.uniform(3.0, 5.0))
-        sender.leave()
-    wait_for_state(system, "killed", "interrupted")
-    uploaded = check_recording(system, "killed", ffmpeg, tmp_path)
-    assert len({segment.session for segment in uploaded}) > INGEST_KILLS // 2
-    check_with_ffprobe(tmp_path / RECORDING, len(numbers_of(uploaded)))
+
+
+BROADCASTS: Final[Mapping[str, Callable[[Path, Random, System], None]]] = {
+    "FFmpeg killed": kill_ffmpeg,
+    "ingest killed": kill_the_ingest,
+    "ingest killed at other moments": kill_the_ingest,
+}
+
+
+@pytest.fixture(scope="module")
+def recordings(
+    ffmpeg: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Future[Recording]]]:
+    """What comes of each broadcast: they are on air beside each other, each on a system of its own."""
+    print(f"seed {SEED} (BUCKETCAST_TEST_SEED)")
+    for sent in (WHILE_FFMPEG_IS_KILLED, WHILE_THE_INGEST_IS_KILLED):
+        make_clip(sent)  # once, and while nobody is on air
+
+    def broadcast(name: str, ports: Ports, folder: Path) -> Recording:
+        with system_in_a_hurry(folder / "logs", ports=ports) as system:
+            BROADCASTS[name](ffmpeg, Random(f"{SEED}, {name}"), system)
+            return recording_of(system, folder)
+
+    with ThreadPoolExecutor() as pool:
+        yield {
+            name: pool.submit(broadcast, name, ports, tmp_path_factory.mktemp("recording"))
+            for name, ports in zip(BROADCASTS, ports_of_systems(len(BROADCASTS)), strict=True)
+        }
+
+
+@pytest.fixture(scope="module", params=BROADCASTS)
+def recording(recordings: Mapping[str, Future[Recording]], request: pytest.FixtureRequest) -> Recording:
+    return recordings[request.param].result()
+
+
+def test_ffmpeg_killed_again_and_again_costs_no_frame(recordings: Mapping[str, Future[Recording]]) -> None:
+    uploaded = recordings["FFmpeg killed"].result().uploaded
+    assert numbers_of(uploaded) == list(range(WHILE_FFMPEG_IS_KILLED.frames))
+
+
+def test_an_ingest_that_was_killed_is_followed_by_another_session(
+    recordings: Mapping[str, Future[Recording]],
+) -> None:
+    """Mostly: one that is killed before it could upload a segment leaves none."""
+    killed = [recordings[name].result() for name in ("ingest killed", "ingest killed at other moments")]
+    assert sum(len(recording.facts["sessions"]) for recording in killed) > len(INGEST_LIVES) + 1
+    assert sum(recording.parts for recording in killed) > 0, "one lived until it had written a part"
+
+
+def test_the_recording_has_every_frame_that_was_uploaded_and_nothing_is_left_of_its_parts(
+    recording: Recording,
+) -> None:
+    numbers = [frame.number for frame in recording.frames]
+    assert numbers == numbers_of(recording.uploaded)
+    assert None not in numbers
+    assert recording.facts["frames"] == len(numbers)
+    assert recording.facts["sessions"] == sorted({segment.session for segment in recording.uploaded})
+    assert recording.parts_left == 0
+
+
+def test_ffmpeg_decodes_the_recording_without_a_word_and_finds_places_in_it(
+    recording: Recording, ffmpeg: Path
+) -> None:
+    assert said_by_ffmpeg(ffmpeg, recording.path) == ""
+    check_seeking(ffmpeg, recording.path, recording.frames)
+
+
+def test_ffprobe_finds_every_frame_of_the_recording(recording: Recording) -> None:
+    if (ffprobe := shutil.which("ffprobe")) is None:
+        pytest.skip("ffprobe is not installed")
+    found = probed(ffprobe, recording.path)
+    frames = len(recording.frames)
+    assert int(found["video"]["nb_frames"]) == int(found["video"]["nb_read_packets"]) == frames
+    assert found["audio"]["nb_frames"] == found["audio"]["nb_read_packets"]
+
+
+def test_chromium_plays_the_recording_to_its_end_and_finds_places_in_it(recording: Recording) -> None:
+    with chromium() as browser:
+        check_in_chromium(browser, recording.path, frames=recording.frames, seconds=recording.facts["seconds"])
+
+
+def test_vlc_plays_the_recording_to_its_end_and_finds_all_of_it(recording: Recording) -> None:
+    check_in_vlc(recording.path, seconds=recording.facts["seconds"])
+    check_found_by_vlc(recording.path)

@@ -8,11 +8,11 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bucketcast.codecs.opus import packet_duration, silent_packet
 from bucketcast.stream.identifiers import BitsPerSecond
 from ingest.encode.intake import Intake
 from ingest.encode.opening import Opening
 from ingest.feed import AudioCodec, EncodedFrame, FeedItem, Track, VideoCodec
-from ingest.feed.opus import packet_duration, silent_packet
 from ingest.feed.source_metadata import SourceMetadata
 from ingest.protocols.whip.media import MediaReceiver, TrackFormat
 from tools.rtp_link import Link

@@ -7,11 +7,8 @@ middle. The movie's header is made from the parts' heads alone.
 import asyncio
 import io
 import json
-import os
 import shutil
 import subprocess
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,8 +34,8 @@ from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex,
 from ingest.encode import CutSegment, Opening, SessionEncoder, find_ffmpeg, plan_encoding
 from tools.browser import Browser, chromium
 from tools.clip_feed import read_feed
-from tools.folder_server import FolderServer, serve
 from tools.frame_strip import Clip, make_clip, read_frame_numbers, read_strip
+from tools.recording_players import FAST, check_found_by_vlc, check_in_chromium, check_in_vlc, opened_in
 
 STREAM, RUNG = StreamId("demo"), RungName("180p")
 FIRST, SECOND = SessionNumber(1), SessionNumber(2)
@@ -136,7 +133,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
                 last=part.last,
                 head_bytes=part.head_bytes,
                 rung=RUNG,
-                video_format=part.video_format.fingerprint,
+                media_format=part.fingerprint,
             )
             contents[name] = part
             facts.append(parse_part(name, size=len(part.content), metadata=metadata))
@@ -317,134 +314,52 @@ def number_at(recording: Recording, position: float) -> int:
     return next(number for number, time in reversed(expected_frames(recording)) if time <= position + 1e-6)
 
 
-PAGE = """<!doctype html><meta charset="utf-8"><title>Recording</title><link rel="icon" href="data:,">
-<video muted></video>"""
-SEEK = """
-const [position, done] = arguments;
-const video = document.querySelector("video");
-video.addEventListener("seeked", () => done(video.currentTime), { once: true });
-video.currentTime = position;
-"""
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
 
 
-@pytest.fixture
-def site(recording: Recording) -> Iterator[FolderServer]:
-    site = FolderServer({"media": recording.path.parent}, {"/page.html": lambda: PAGE})
-    with serve(site):
-        yield site
+def test_chromium_plays_over_a_pause_as_it_comes(recording: Recording, browser: Browser) -> None:
+    with opened_in(browser, recording.path) as video:
+        video.play(begin=recording.movie.pauses[0].at.total_seconds() - 0.5)
+        length = timedelta(seconds=len(LOST) + 1)
+        seen = browser.play_for(length)
+        assert seen.played >= length
+        assert seen.stalls == 0
+        assert video.failure is None
 
 
-def open_in(browser: Browser, site: FolderServer, name: str) -> None:
-    browser.open(f"{site.address}/page.html")
-    browser.script("document.querySelector('video').src = arguments[0]", f"{site.address}/media/{name}")
-    browser.wait_until("document.querySelector('video').readyState >= 2", within=timedelta(seconds=20))
-
-
-def failure(browser: Browser) -> str | None:
-    said: str | None = browser.script("return document.querySelector('video').error?.message ?? null")
-    return said
-
-
-def test_chromium_plays_over_a_pause_and_to_the_end(
-    recording: Recording, browser: Browser, site: FolderServer
-) -> None:
-    open_in(browser, site, "full_stream.mp4")
-    seconds = browser.script("return document.querySelector('video').duration")
-    assert seconds == pytest.approx(recording.movie.duration.total_seconds(), abs=0.01)
-    begin = recording.movie.pauses[0].at.total_seconds() - 0.5
-    browser.script("const video = document.querySelector('video'); video.currentTime = arguments[0];", begin)
-    browser.script("document.querySelector('video').play()")
-    seen = browser.play_for(timedelta(seconds=4))
-    assert seen.played >= timedelta(seconds=4)
-    assert seen.stalls == 0
-    browser.script(
-        "const video = document.querySelector('video'); video.currentTime = arguments[0];", seconds - 1
+def test_chromium_plays_from_the_beginning_to_the_end(recording: Recording, browser: Browser) -> None:
+    check_in_chromium(
+        browser,
+        recording.path,
+        frames=read_frame_numbers(recording.content),
+        seconds=recording.movie.duration.total_seconds(),
     )
-    browser.wait_until("document.querySelector('video').ended", within=timedelta(seconds=20))
-    assert failure(browser) is None
-    assert browser.console() == ()
+
+
+def test_chromium_plays_a_part(recording: Recording, browser: Browser) -> None:
+    with opened_in(browser, recording.path.with_name("part.mp4")) as video:
+        video.play(rate=FAST)
+        video.wait_for_end()
+        assert browser.console() == ()
 
 
 @pytest.mark.parametrize("position", [3.51, 14.91, 15.6, 23.5, 25.02])
 def test_chromium_seeks_to_the_frame_of_that_time(
-    recording: Recording, browser: Browser, site: FolderServer, position: float
+    recording: Recording, browser: Browser, position: float
 ) -> None:
-    open_in(browser, site, "full_stream.mp4")
-    browser.driver.set_script_timeout(20)
-    browser.driver.execute_async_script(SEEK, position)
-    luminance = browser.frame().pixels[:, :, 1]
-    assert read_strip(luminance) == number_at(recording, position)
-    assert failure(browser) is None
+    with opened_in(browser, recording.path) as video:
+        assert video.number_at(position) == number_at(recording, position)
+        assert video.failure is None
 
 
-def test_chromium_plays_a_part(browser: Browser, site: FolderServer) -> None:
-    open_in(browser, site, "part.mp4")
-    browser.script("document.querySelector('video').play()")
-    assert browser.play_for(timedelta(seconds=3)).played >= timedelta(seconds=3)
-    assert failure(browser) is None
-
-
-# Debian's nobody: VLC refuses to run as root.
-NOBODY = 65534
-# What VLC says of itself where there is no desktop and no loudspeaker.
-OF_ITSELF = (" interface error: ", " libvlc error: ", " audio output error: ")
-
-
-def run_vlc(media: Path, *options: str) -> tuple[str, ...]:
-    """Let VLC take *media* with *options*, and return its errors."""
-    if (vlc := shutil.which("vlc")) is None:
-        pytest.skip("vlc is not installed")
-    command = [vlc, "-I", "dummy", "--play-and-exit", "--no-metadata-network-access", *options, str(media)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        user=NOBODY if os.geteuid() == 0 else None,
-        env={**os.environ, "HOME": str(media.parent)},
-    )
-    lines = [line for line in done.stderr.splitlines() if " error: " in line]
-    return tuple(line for line in lines if not any(own in line for own in OF_ITSELF))
-
-
-@pytest.fixture
-def public(recording: Recording) -> Iterator[Path]:
-    """A folder in which nobody may read the recording and write."""
-    with tempfile.TemporaryDirectory(prefix="vlc-", ignore_cleanup_errors=True) as folder:
-        shutil.copytree(recording.path.parent, folder, dirs_exist_ok=True)
-        Path(folder).chmod(0o777)
-        for file in Path(folder).iterdir():
-            file.chmod(0o644)
-        yield Path(folder)
+@pytest.mark.parametrize(("name", "seconds"), [("full_stream.mp4", 2 * SECONDS), ("part.mp4", 4)])
+def test_vlc_plays_to_the_end(recording: Recording, name: str, seconds: float) -> None:
+    check_in_vlc(recording.path.with_name(name), seconds=seconds)
 
 
 @pytest.mark.parametrize("name", ["full_stream.mp4", "part.mp4"])
-def test_vlc_plays_to_the_end(public: Path, name: str) -> None:
-    """Eight times as fast, on a screen that nobody sees."""
-    begun = time.monotonic()
-    assert run_vlc(public / name, "--rate", "8", "--vout", "vdummy", "--aout", "adummy") == ()
-    seconds = {"full_stream.mp4": 2 * SECONDS, "part.mp4": 4}[name]
-    assert time.monotonic() - begun > 0.9 * seconds / 8
-
-
-@pytest.mark.parametrize("name", ["full_stream.mp4", "part.mp4"])
-def test_vlc_finds_all_pictures_and_all_sound(recording: Recording, public: Path, name: str) -> None:
-    copy = public / "copy.ts"
-    assert run_vlc(public / name, "--sout", f"#std{{access=file,mux=ts,dst={copy}}}") == ()
-    for kind in ("video", "audio"):
-        found, there = (packets(file, kind) for file in (copy, recording.path.with_name(name)))
-        # VLC's multiplexer drops what it holds when the file ends.
-        assert there - 20 < found <= there
-
-
-def packets(media: Path, kind: str) -> int:
-    with av.open(str(media), mode="r") as container:
-        (stream,) = (stream for stream in container.streams if stream.type == kind)
-        return sum(1 for packet in container.demux(stream) if packet.size)
+def test_vlc_finds_all_pictures_and_all_sound(recording: Recording, name: str) -> None:
+    check_found_by_vlc(recording.path.with_name(name))

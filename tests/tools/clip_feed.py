@@ -96,7 +96,9 @@ def _encode(source: Path, path: Path, *options: str) -> None:
     command = (imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y")
     # Frames keep the times that they have in the source.
     timing = ("-fps_mode", "passthrough", "-copyts", "-avoid_negative_ts", "disabled")
-    subprocess.run([*command, "-i", str(source), *options, *timing, str(path)], check=True)
+    subprocess.run(
+        [*command, "-i", str(source), *options, *timing, str(path)], check=True, stdin=subprocess.DEVNULL
+    )
 
 
 def _in_band(frame: EncodedFrame, configuration: CodecConfiguration) -> EncodedFrame:

@@ -19,6 +19,7 @@ from bucketcast.handlers.streams import Streams
 from bucketcast.handlers.watch import Watchdog
 from bucketcast.records import decode_record, encode_record
 from bucketcast.stream.claim import ClaimRequest, Renewal
+from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.encoder_report import InputFault
 from bucketcast.stream.identifiers import EncoderId, RungName, StreamId
 from bucketcast.stream.stream_request import RungRequest, StreamRequest
@@ -65,7 +66,12 @@ class IngestWorld:
     """
 
     def __init__(
-        self, ffmpeg: Path, *, clock: FakeClock | None = None, control: Executor | None = None
+        self,
+        ffmpeg: Path,
+        *,
+        clock: FakeClock | None = None,
+        control: Executor | None = None,
+        recording: RecordingMode = RecordingMode.ON,
     ) -> None:
         self.clock = clock or WallClock()
         self.media = FaultyBucket(self.clock)
@@ -80,7 +86,12 @@ class IngestWorld:
             clock=self.clock,
             random_bytes=os.urandom,
         )
-        request = StreamRequest(id=STREAM, rungs=(RungRequest(name=RUNG, video_kbps=300),), segment_seconds=1.0)
+        request = StreamRequest(
+            id=STREAM,
+            rungs=(RungRequest(name=RUNG, video_kbps=300),),
+            segment_seconds=1.0,
+            recording=recording,
+        )
         self.stream_key = self.streams.create(request).stream_key
         self.interfere: Callable[[str], Answer | None] = lambda _: None
         self.functions = FakeFunction(self._answer)

@@ -42,7 +42,7 @@ window.play = async (address) => {
 </script>"""
 
 # VLC refuses to run as root; this is Debian's nobody.
-_NOBODY: Final = 65534
+NOBODY: Final = 65534
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,8 @@ class PlayerReport:
     errors: tuple[str, ...]
 
 
-def _program(name: str) -> str:
+def installed(name: str) -> str:
+    """Where the program *name* is; the test is skipped where it is not."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"{name} is not installed")
@@ -84,7 +85,7 @@ def play_with_ffmpeg(address: str, length: timedelta) -> PlayerReport:
 
 def play_with_ffprobe(address: str, length: timedelta) -> PlayerReport:
     """Read the packets of *length* of *address* with ffprobe; played is what its video packets span."""
-    command = [_program("ffprobe"), "-v", "error", "-read_intervals", f"%+{length.total_seconds()}"]
+    command = [installed("ffprobe"), "-v", "error", "-read_intervals", f"%+{length.total_seconds()}"]
     command += [
         "-select_streams",
         "v:0",
@@ -187,7 +188,7 @@ def _furthest(
 def play_with_gstreamer(address: str, length: timedelta) -> PlayerReport:
     """Play *address* in real time with GStreamer's playbin3 into sinks that show nothing."""
     report = "progressreport name=played update-freq=1 ! fakesink sync=true"
-    command = [_program("gst-launch-1.0"), "playbin3", f"uri={address}"]
+    command = [installed("gst-launch-1.0"), "playbin3", f"uri={address}"]
     command += [f"video-sink={report}", "audio-sink=fakesink sync=true"]
 
     def position(line: str) -> timedelta | None:
@@ -202,7 +203,7 @@ def play_with_gstreamer(address: str, length: timedelta) -> PlayerReport:
 
 def play_with_vlc(address: str, length: timedelta) -> PlayerReport:
     """Play *address* in real time with VLC into outputs that show nothing, as nobody where the test is root."""
-    command = [_program("vlc"), "-I", "oldrc", "--rc-fake-tty", "--vout", "vdummy", "--aout", "adummy"]
+    command = [installed("vlc"), "-I", "oldrc", "--rc-fake-tty", "--vout", "vdummy", "--aout", "adummy"]
     command += ["--no-metadata-network-access", address]
 
     def position(line: str) -> timedelta | None:
@@ -216,13 +217,13 @@ def play_with_vlc(address: str, length: timedelta) -> PlayerReport:
     is_root = os.geteuid() == 0
     with tempfile.TemporaryDirectory(prefix="vlc-", ignore_cleanup_errors=True) as home:
         if is_root:
-            os.chown(home, _NOBODY, _NOBODY)
+            os.chown(home, NOBODY, NOBODY)
         played, rest = _watch(
             command,
             length=length,
             position=position,
             say=ask,
-            user=_NOBODY if is_root else None,
+            user=NOBODY if is_root else None,
             environment={**os.environ, "HOME": home},
         )
     # Without a desktop VLC's own interfaces have nothing to connect to, which is no error of the stream's.
@@ -235,7 +236,7 @@ def play_with_vlc(address: str, length: timedelta) -> PlayerReport:
 def get_shaka_player() -> Path:
     """The folder with the pinned Shaka Player, got from npm once; skip the test where npm cannot give it."""
     if not (_SHAKA_CACHE / _SHAKA_FILE).exists():
-        npm = _program("npm")
+        npm = installed("npm")
         with tempfile.TemporaryDirectory() as folder:
             command = [npm, "pack", f"shaka-player@{SHAKA_VERSION}", "--ignore-scripts", "--silent"]
             packed = subprocess.run(

@@ -16,7 +16,7 @@ import requests
 from PIL import Image
 
 from bucketcast.stream.identifiers import RungName
-from local_system.system import MEDIA_BUCKET, System, free_ports
+from local_system.system import MEDIA_BUCKET, Ports, System, free_ports
 from tools.auditor.collect import collect
 from tools.frame_strip import StampedFrame, read_frame_numbers, read_strip
 
@@ -26,10 +26,10 @@ FAST_FORWARD: Final = 30
 
 
 @contextmanager
-def system_in_a_hurry(logs: Path) -> Iterator[System]:
+def system_in_a_hurry(logs: Path, *, ports: Ports | None = None) -> Iterator[System]:
     """The whole system, whose workflows sleep less; pytest shows its logs where a test fails."""
     with System(
-        ports=free_ports(), admin_token="a token for tests", logs=logs, fast_forward=FAST_FORWARD
+        ports=ports or free_ports(), admin_token="a token for tests", logs=logs, fast_forward=FAST_FORWARD
     ) as running:
         yield running
     for name in ("cloud", "ingest"):

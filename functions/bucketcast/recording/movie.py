@@ -18,8 +18,7 @@ from typing import Final
 from bucketcast.recording.boxes import LARGE_HEADER_BYTES, Box, Buffer, box, media_data_header
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.movie_tracks import (
-    SILENT_FRAME,
-    SILENT_FRAMES,
+    SILENCE_BYTES,
     Pause,
     PictureTrack,
     SoundTrack,
@@ -30,7 +29,6 @@ from bucketcast.recording.part_head import PartHead, PlacedSamples, PlacedSegmen
 from bucketcast.recording.tracks import movie_box
 from bucketcast.stream.identifiers import SegmentIndex, SessionNumber
 
-_SILENCE: Final = SILENT_FRAME * SILENT_FRAMES
 _MOVIE_TYPE: Final = box(b"ftyp", b"isom", 0x200.to_bytes(4), b"isom", b"iso2", b"avc1", b"mp41")
 
 
@@ -75,7 +73,7 @@ class _GrowingMovie:
     def __init__(self) -> None:
         self._pictures = PictureTrack()
         self._sound = SoundTrack()
-        self._media_bytes = len(_SILENCE)
+        self._media_bytes = SILENCE_BYTES
         self._format: VideoFormat | None = None
         self._sessions: list[SessionNumber] = []
         self._reached = (0, -1)  # session and segment
@@ -92,6 +90,8 @@ class _GrowingMovie:
         if piece.head.video_format not in {None, self._format or piece.head.video_format}:
             raise ValueError("pieces are of different formats")
         self._format = self._format or piece.head.video_format
+        if piece.head.audio_format:
+            self._sound.begin(piece.head.audio_format)
         if piece.session != self._reached[0]:
             self._shifts = None
         self._reached = (piece.session, piece.last)
@@ -138,8 +138,8 @@ class _GrowingMovie:
         media_begin = _MOVIE_TYPE.size + header(0).size + LARGE_HEADER_BYTES
         media_header = media_data_header(self._media_bytes)
         return Movie(
-            header=(*_MOVIE_TYPE.buffers, *header(media_begin).buffers, media_header, _SILENCE),
-            header_bytes=media_begin + len(_SILENCE),
+            header=(*_MOVIE_TYPE.buffers, *header(media_begin).buffers, media_header, self._sound.silence),
+            header_bytes=media_begin + SILENCE_BYTES,
             size=media_begin + self._media_bytes,
             duration=duration_of(max(track.edited_duration for track, _ in tracks)),
             frames=self._pictures.frames,

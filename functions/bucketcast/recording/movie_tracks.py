@@ -8,21 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from bucketcast.recording.audio_format import ENCODED_SOUND, AudioFormat
 from bucketcast.recording.boxes import Column, big_endian, box, counted, full_box
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.parameter_sets import VideoFormat
 from bucketcast.recording.part_head import PlacedSamples
 from bucketcast.recording.sample_tables import Chunks, Runs
-from bucketcast.recording.samples import (
-    AUDIO_FRAME_TICKS,
-    SYNC_SAMPLE,
-    TICKS_PER_SECOND,
-    SampleTable,
-    table,
-    ticks,
-)
+from bucketcast.recording.samples import SYNC_SAMPLE, TICKS_PER_SECOND, SampleTable, table, ticks
 from bucketcast.recording.tracks import Track
-from bucketcast.stream.silence import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE
 
 # The tables take some four megabytes of memory an hour: a week takes less than a gigabyte. Nothing that is made
 # one file is that long: this is for times that are wrong.
@@ -35,11 +28,10 @@ _MAX_COMPOSITION_TICKS: Final = 60 * TICKS_PER_SECOND
 # segment at least, of a second or more.
 MIN_PAUSE: Final = timedelta(milliseconds=250)
 
-# A frame of AAC-LC in stereo that has no scale factor band: silence (ISO/IEC 14496-3). One chunk of silent
-# frames has so many at most, which is more than a second; they take less room than a network's packet.
-SILENT_FRAME: Final = bytes.fromhex("21000000001c")
+# One chunk of silent frames has so many at most, which is more than a second of every format. The largest, of
+# 5.1, has 19 bytes: together they take less room than a network's packet.
 SILENT_FRAMES: Final = 64
-_SILENT_SIZES: Final = table([len(SILENT_FRAME)] * SILENT_FRAMES)
+SILENCE_BYTES: Final = SILENT_FRAMES * 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +119,8 @@ class SoundTrack:
     """The sound: a frame on each place of its grid, from the movie's beginning on; the media begin silently."""
 
     def __init__(self) -> None:
-        """Begin without a frame."""
+        """Begin without a frame, in the format that encoders write."""
+        self.format = ENCODED_SOUND
         self.chunks = Chunks()
 
     @property
@@ -138,34 +131,73 @@ class SoundTrack:
     @property
     def end(self) -> int:
         """The first time whose frame does not meet a place that is taken."""
-        return max(0, self.frames * AUDIO_FRAME_TICKS - AUDIO_FRAME_TICKS // 2)
+        return max(0, (2 * self.frames - 1) * self._frame_units // (2 * self.format.sample_rate))
+
+    @property
+    def silence(self) -> bytes:
+        """What the media begin with: SILENCE_BYTES, whatever the format."""
+        return (self.format.silence * SILENT_FRAMES).ljust(SILENCE_BYTES, b"\x00")
+
+    @property
+    def _frame_units(self) -> int:
+        """How long a frame is in ticks, times the sample rate: most rates have no whole ticks."""
+        return self.format.frame_samples * TICKS_PER_SECOND
+
+    def begin(self, audio_format: AudioFormat) -> None:
+        """Have *audio_format* from the first frame on; raises ValueError where there are others already."""
+        if self.frames and audio_format != self.format:
+            raise ValueError("pieces have sound of different formats")
+        self.format = audio_format
 
     def add(self, placed: PlacedSamples, *, shift: int, part_begin: int) -> None:
         """Add the frames *placed* in the part at *part_begin*, if they find a place; raises InvalidMedia."""
         samples, time = placed.table, placed.table.decode_time + shift
         check_duration(time + sum(samples.durations))
-        for start, first, count in _runs(samples):
-            place = (time + start + AUDIO_FRAME_TICKS // 2) // AUDIO_FRAME_TICKS
+        position, first = part_begin + placed.position, 0
+        for place, count in self._runs(samples, time):
             self._be_silent(place)
-            first_free = first + min(count, self.frames - place)
-            end = first + count
+            end, first_free = first + count, first + min(count, self.frames - place)
+            position += sum(samples.sizes[first:first_free])
             if first_free < end:
-                position = part_begin + placed.position + sum(samples.sizes[:first_free])
                 self.chunks.add(position, samples.sizes[first_free:end])
+                position += sum(samples.sizes[first_free:end])
+            first = end
+
+    def _runs(self, samples: SampleTable, time: int) -> Iterator[tuple[int, int]]:
+        """Frames of *samples*, from *time* on, whose places follow each other: the first place, how many."""
+        begin, count = self._place(time), 1
+        # Encoders' frames lie on the grid; when the next segment's begin, they say themselves.
+        frame_ticks, rest = divmod(self._frame_units, self.format.sample_rate)
+        if not rest and samples.durations[:-1].count(frame_ticks) == len(samples) - 1:
+            yield begin, len(samples)
+            return
+        for duration in samples.durations[:-1]:
+            time += duration
+            if (place := self._place(time)) == begin + count:
+                count += 1
+            else:
+                yield begin, count
+                begin, count = place, 1
+        yield begin, count
+
+    def _place(self, time: int) -> int:
+        """The place next to *time*."""
+        return (2 * time * self.format.sample_rate + self._frame_units) // (2 * self._frame_units)
 
     def _be_silent(self, until: int) -> None:
+        size = len(self.format.silence)
         while (missing := until - self.frames) > 0:
-            self.chunks.add(0, _SILENT_SIZES[:missing])
+            self.chunks.add(0, table([size]) * min(missing, SILENT_FRAMES))
 
     def finish(self) -> Track:
         """Return the track, but for where its chunks lie."""
         durations = Runs()
-        durations.add(AUDIO_FRAME_SAMPLES, self.frames)
+        durations.add(self.format.frame_samples, self.frames)
         return Track(
-            kind=None,
-            timescale=AUDIO_SAMPLE_RATE,
-            duration=self.frames * AUDIO_FRAME_SAMPLES,
-            edited_duration=self.frames * AUDIO_FRAME_TICKS,
+            kind=self.format,
+            timescale=self.format.sample_rate,
+            duration=self.frames * self.format.frame_samples,
+            edited_duration=self.frames * self._frame_units // self.format.sample_rate,
             tables=(Runs.box(b"stts", [durations]), *self.chunks.boxes()),
         )
 
@@ -187,15 +219,3 @@ def _places(value: int, column: Column) -> Iterator[int]:
     for _ in range(column.count(value)):
         place = column.index(value, place + 1)
         yield place
-
-
-def _runs(samples: SampleTable) -> Iterator[tuple[int, int, int]]:
-    """Frames that follow each other without a hole: when, from the first, which is the first, how many."""
-    # When the next segment's begin, they say themselves.
-    if samples.durations[:-1].count(AUDIO_FRAME_TICKS) == len(samples) - 1:
-        yield 0, 0, len(samples)
-        return
-    time = 0
-    for number, duration in enumerate(samples.durations):
-        yield time, number, 1
-        time += duration

@@ -34,6 +34,8 @@ HEAD_BYTES_KEY: Final = "head-bytes"
 RUNG_KEY: Final = "rung"
 FORMAT_KEY: Final = "format"
 _NO_PICTURES: Final = "none"
+# What stands for a rung where a part holds the source itself. No rung has such a name.
+SOURCE: Final = RungName("source")
 
 _PART: Final = re.compile(
     rf"(?P<stream>[^/]+)/(?P<session>[0-9]{{{_NUMBER_DIGITS}}})/(?P<first>[0-9]{{{_INDEX_DIGITS}}})\.mp4"
@@ -129,9 +131,9 @@ def _file(number: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFacts:
-    """A part that is there: segments *first* to *last* of *session* in *rung*.
+    """A part that is there: segments *first* to *last* of *session* in *rung*, which may be SOURCE.
 
-    *video_format* is the fingerprint of the pictures' format; None says that there are none.
+    *media_format* is the fingerprint of the format; None says that there are no pictures.
     """
 
     name: str
@@ -141,18 +143,18 @@ class PartFacts:
     size: int
     head_bytes: int
     rung: RungName
-    video_format: str | None
+    media_format: str | None
 
 
 def part_metadata(
-    *, first: SegmentIndex, last: SegmentIndex, head_bytes: int, rung: RungName, video_format: str | None
+    *, first: SegmentIndex, last: SegmentIndex, head_bytes: int, rung: RungName, media_format: str | None
 ) -> Mapping[str, str]:
-    """What the object of a part says of it; *video_format* is a fingerprint."""
+    """What the object of a part says of it; *media_format* is a fingerprint."""
     return {
         SEGMENTS_KEY: f"{first}-{last}",
         HEAD_BYTES_KEY: str(head_bytes),
         RUNG_KEY: rung,
-        FORMAT_KEY: video_format or _NO_PICTURES,
+        FORMAT_KEY: media_format or _NO_PICTURES,
     }
 
 
@@ -165,8 +167,8 @@ def parse_part(name: str, *, size: int, metadata: Mapping[str, str]) -> PartFact
         raise InvalidName(f"'{name}' is not the name of a recording part")
     segments = _SEGMENTS.fullmatch(metadata.get(SEGMENTS_KEY, ""))
     head_bytes = _COUNT.fullmatch(metadata.get(HEAD_BYTES_KEY, ""))
-    video_format = _FORMAT.fullmatch(metadata.get(FORMAT_KEY, ""))
-    if not segments or not head_bytes or not video_format:
+    media_format = _FORMAT.fullmatch(metadata.get(FORMAT_KEY, ""))
+    if not segments or not head_bytes or not media_format:
         raise InvalidMedia(f"{name} does not say what it holds")
     first, last = int(segments["first"]), int(segments["last"])
     if first != int(match["first"]) or last < first or not 0 < int(head_bytes[0]) <= size:
@@ -178,6 +180,10 @@ def parse_part(name: str, *, size: int, metadata: Mapping[str, str]) -> PartFact
         last=SegmentIndex(last),
         size=size,
         head_bytes=int(head_bytes[0]),
-        rung=parse_rung_name(metadata.get(RUNG_KEY, "")),
-        video_format=None if video_format[0] == _NO_PICTURES else video_format[0],
+        rung=_parse_rung(metadata.get(RUNG_KEY, "")),
+        media_format=None if media_format[0] == _NO_PICTURES else media_format[0],
     )
+
+
+def _parse_rung(text: str) -> RungName:
+    return SOURCE if text == SOURCE else parse_rung_name(text)

@@ -3,7 +3,6 @@
 ISO/IEC 14496-15, 5.3.3.1 (AVCDecoderConfigurationRecord).
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,9 +20,11 @@ LENGTH_BYTES: Final = 4  # before each NAL unit of a sample
 MAX_SEQUENCE_PARAMETER_SETS: Final = 31
 MAX_PICTURE_PARAMETER_SETS: Final = 255
 
+# A source's own record: some parameter sets of the largest size.
+MAX_CONFIGURATION_BYTES: Final = 8 * MAX_PARAMETER_SET_BYTES
+
 # The profiles for which the record does not repeat how colour is sampled.
 _PROFILES_WITHOUT_EXTENSION: Final = frozenset({66, 77, 88})
-_FINGERPRINT_DIGITS: Final = 16  # in hexadecimal: enough to tell a broadcast's few formats apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,6 @@ class VideoFormat:
     width: int
     height: int
     in_band: bool = False
-
-    @property
-    def fingerprint(self) -> str:
-        """A short text that is equal for equal formats only."""
-        text = f"{self.width}x{self.height} {self.in_band} {self.configuration.hex()}"
-        return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def video_format(
@@ -69,6 +64,20 @@ def video_format(
         record += [bytes((0xFC | first.chroma_format, *(0xF8 | depth for depth in depths), 0))]
     width, height = first.size
     return VideoFormat(configuration=b"".join(record), width=width, height=height, in_band=in_band)
+
+
+def configured_format(configuration: bytes, *, in_band: bool) -> VideoFormat:
+    """Return the format that *configuration*, an AVCDecoderConfigurationRecord, states.
+
+    Raises InvalidMedia where it cannot be read as far as the first sequence parameter set, or is too large.
+    """
+    begin, size = 8, int.from_bytes(configuration[6:8])
+    if len(configuration) < begin + size or configuration[0] != 1 or not configuration[5] & 0x1F:
+        raise InvalidMedia("the pictures' configuration is cut short, or without a sequence parameter set")
+    if len(configuration) > MAX_CONFIGURATION_BYTES:
+        raise InvalidMedia("the pictures' configuration is too large")
+    width, height = _read(configuration[begin : begin + size]).size
+    return VideoFormat(configuration=configuration, width=width, height=height, in_band=in_band)
 
 
 def _read(unit: bytes) -> SequenceParameterSet:

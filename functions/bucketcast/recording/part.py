@@ -5,10 +5,12 @@ everything that a movie of many parts has to know. One fragment holds all segmen
 every track: VLC 3 shows no more than the first of several fragments that lie before their media.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from bucketcast.recording.audio_format import AudioFormat
 from bucketcast.recording.boxes import HEADER_BYTES, Box, big_endian, box, full_box
 from bucketcast.recording.parameter_sets import VideoFormat
 from bucketcast.recording.samples import (
@@ -32,6 +34,7 @@ FRAGMENT_FLAGS: Final = 0x02_0000
 RUN_FLAGS: Final = 0x00_0F01
 RUN_COLUMNS: Final = 4
 _MAX_DURATION: Final = 2**32 - 1
+_FINGERPRINT_DIGITS: Final = 16  # in hexadecimal: enough to tell a broadcast's few formats apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,28 +46,38 @@ class Part:
     first: SegmentIndex
     last: SegmentIndex
     video_format: VideoFormat | None
+    audio_format: AudioFormat | None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A short text that is equal for equal formats only; None if there are no pictures."""
+        if (video := self.video_format) is None:
+            return None
+        text = f"{video.width}x{video.height} {video.in_band} {video.configuration.hex()}"
+        if self.audio_format:
+            text += f" {self.audio_format.coding} {self.audio_format.configuration.hex()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def write_part(segments: Sequence[SegmentSamples]) -> Part:
-    """Return the part of *segments*, at least one, which follow each other and have pictures of one format.
+    """Return the part of *segments*, at least one, which follow each other and have one format.
 
     Sound that a segment has before the end of the sound of the one before is left out. Raises ValueError if
     segments, or their times, do not follow each other, are of several formats, or larger than MAX_PART_BYTES.
     """
-    formats = {segment.video_format for segment in segments} - {None}
+    video_formats = {segment.video_format for segment in segments} - {None}
+    audio_formats = {segment.audio_format for segment in segments}
     indexes = [segment.index for segment in segments]
     if not segments or indexes != list(range(indexes[0], indexes[0] + len(indexes))):
         raise ValueError("a part has segments that follow each other")
-    if len(formats) > 1 or indexes[-1] > MAX_SEGMENT_INDEX:
-        raise ValueError("a part has pictures of one format, and segments that can be numbered")
-    tracks = {
-        kind: column
-        for kind, column in (
-            (next(iter(formats), None), _without_holes([segment.video for segment in segments])),
-            (None, _without_holes(_without_overlaps([segment.audio for segment in segments]))),
-        )
-        if any(column)
-    }
+    if len(video_formats) > 1 or len(audio_formats) > 1 or indexes[-1] > MAX_SEGMENT_INDEX:
+        raise ValueError("a part has one format, and segments that can be numbered")
+    video_format, audio_format = next(iter(video_formats), None), next(iter(audio_formats))
+    columns: tuple[tuple[VideoFormat | AudioFormat | None, list[Samples | None]], ...] = (
+        (video_format, _without_holes([segment.video for segment in segments])),
+        (audio_format, _without_holes(_without_overlaps([segment.audio for segment in segments]))),
+    )
+    tracks = {kind: column for kind, column in columns if kind and any(column)}
     media = [samples.media for row in zip(*tracks.values(), strict=True) for samples in row if samples]
     if sum(map(len, media)) > MAX_PART_BYTES:
         raise ValueError("a part is too large")
@@ -77,12 +90,13 @@ def write_part(segments: Sequence[SegmentSamples]) -> Part:
         head_bytes=len(opening) + fragment_bytes,
         first=indexes[0],
         last=indexes[-1],
-        video_format=next(iter(formats), None),
+        video_format=video_format,
+        audio_format=audio_format,
     )
 
 
-# By kind of track (None is sound), what each segment has of it.
-_Tracks = Mapping[VideoFormat | None, Sequence[Samples | None]]
+# By kind of track, what each segment has of it.
+_Tracks = Mapping[VideoFormat | AudioFormat, Sequence[Samples | None]]
 
 
 def _without_overlaps(column: Iterable[Samples | None]) -> Iterator[Samples | None]:
@@ -153,7 +167,7 @@ def _fragment(tracks: _Tracks, first: int, *, data_offset: int) -> Box:
 
     A segment's pictures lie before its sound, which lies before the next segment's pictures.
     """
-    runs: dict[VideoFormat | None, list[Box]] = {kind: [] for kind in tracks}
+    runs: dict[VideoFormat | AudioFormat, list[Box]] = {kind: [] for kind in tracks}
     for row in zip(*tracks.values(), strict=True):
         for kind, samples in zip(tracks, row, strict=True):
             runs[kind].append(_run(samples.table if samples else None, data_offset))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from bucketcast.recording.audio_format import AudioCoding, AudioFormat, aac_format, opus_format
 from bucketcast.recording.boxes import HEADER_BYTES, Buffer, ReadBox, descend, numbers, read_boxes
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.parameter_sets import VideoFormat
@@ -21,7 +22,11 @@ MAX_HEAD_BYTES: Final = 2 * 2**20
 # Ten centuries: a session's clock does not get there, and sums with it keep to 64 bits.
 MAX_DECODE_TIME: Final = 1000 * 366 * 86_400 * TICKS_PER_SECOND
 
-_SAMPLE_ENTRY_BYTES: Final = 78  # of a picture's, before the boxes in it
+# Of a picture's and of a sound's sample entry, before the boxes in it.
+_VIDEO_ENTRY_BYTES, _AUDIO_ENTRY_BYTES = 78, 28
+# ISO/IEC 14496-1, 7.2.6: DecoderSpecificInfo has tag 5; before it lie what a full box begins with, and the
+# beginnings of two descriptors.
+_CONFIGURATION_PLACE, _CONFIGURATION_TAG = 4 + 5 + 15, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +48,14 @@ class PlacedSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartHead:
-    """What the head of a part of *size* bytes says: *segments* in order, and the format of their pictures."""
+    """What the head of a part of *size* bytes says: *segments* in order, and their formats.
+
+    A format is None where there are no samples of it.
+    """
 
     size: int
     video_format: VideoFormat | None
+    audio_format: AudioFormat | None
     segments: tuple[PlacedSegment, ...]
 
 
@@ -64,28 +73,48 @@ def read_head(head: bytes, *, size: int) -> PartHead:
     boxes = list(read_boxes(head[:-HEADER_BYTES]))
     if [one.kind for one in boxes] != [b"ftyp", b"moov", b"moof"]:
         raise InvalidMedia("a part does not consist of its type, its movie and a fragment")
-    video_format = _read_format(boxes[1].content)
+    video_format, audio_format = _read_formats(boxes[1].content)
     segments = _read_fragment(boxes[2], media)
     if video_format is None and any(segment.video for segment in segments):
         raise InvalidMedia("a part does not describe its pictures")
-    return PartHead(size=size, video_format=video_format, segments=segments)
+    if audio_format is None and any(segment.audio for segment in segments):
+        raise InvalidMedia("a part does not describe its sound")
+    return PartHead(size=size, video_format=video_format, audio_format=audio_format, segments=segments)
 
 
-def _read_format(movie: Buffer) -> VideoFormat | None:
-    """The format of the pictures, which only the track of pictures has."""
+def _read_formats(movie: Buffer) -> tuple[VideoFormat | None, AudioFormat | None]:
+    """The formats of the pictures and of the sound, each from its track's sample entry."""
+    video: VideoFormat | None = None
+    audio: AudioFormat | None = None
     for track in read_boxes(movie):
         if track.kind != b"trak":
             continue
         entries = descend(track.content, (b"mdia", b"minf", b"stbl", b"stsd"))[8:]
         for entry in read_boxes(entries):
-            if entry.kind in {b"avc1", b"avc3"} and len(entry.content) > _SAMPLE_ENTRY_BYTES:
-                return VideoFormat(
-                    configuration=bytes(descend(entry.content[_SAMPLE_ENTRY_BYTES:], [b"avcC"])),
-                    width=int.from_bytes(entry.content[24:26]),
-                    height=int.from_bytes(entry.content[26:28]),
-                    in_band=entry.kind == b"avc3",
-                )
-    return None
+            if entry.kind in {b"avc1", b"avc3"} and len(entry.content) > _VIDEO_ENTRY_BYTES:
+                video = _read_video_entry(entry)
+            elif entry.kind == AudioCoding.AAC.encode():
+                audio = aac_format(_read_configuration(entry.content[_AUDIO_ENTRY_BYTES:]))
+            elif entry.kind == AudioCoding.OPUS.encode():
+                audio = opus_format(bytes(descend(entry.content[_AUDIO_ENTRY_BYTES:], [b"dOps"])))
+    return video, audio
+
+
+def _read_video_entry(entry: ReadBox) -> VideoFormat:
+    return VideoFormat(
+        configuration=bytes(descend(entry.content[_VIDEO_ENTRY_BYTES:], [b"avcC"])),
+        width=int.from_bytes(entry.content[24:26]),
+        height=int.from_bytes(entry.content[26:28]),
+        in_band=entry.kind == b"avc3",
+    )
+
+
+def _read_configuration(boxes: Buffer) -> bytes:
+    """The AudioSpecificConfig among the descriptors of a sound's elementary stream."""
+    descriptors = bytes(descend(boxes, [b"esds"]))[_CONFIGURATION_PLACE:]
+    if len(descriptors) < 2 or descriptors[0] != _CONFIGURATION_TAG:
+        raise InvalidMedia("a part does not describe its sound")
+    return descriptors[2 : 2 + descriptors[1]]
 
 
 def _read_fragment(fragment: ReadBox, media: range) -> tuple[PlacedSegment, ...]:

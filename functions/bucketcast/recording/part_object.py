@@ -18,8 +18,8 @@ PRIVATE: Final = "private, no-store"
 def part_objects(
     stream: StreamId, session: SessionNumber, rung: RungName, segments: Iterable[SegmentSamples]
 ) -> Iterator[NewObject]:
-    """The objects of *segments*, which follow each other: several where the pictures' format changes."""
-    for _, alike in groupby(segments, key=lambda segment: segment.video_format):
+    """The objects of *segments*, which follow each other: several where the format changes."""
+    for _, alike in groupby(segments, key=lambda segment: (segment.video_format, segment.audio_format)):
         yield _part_object(stream, session, rung, write_part(list(alike)))
 
 
@@ -35,6 +35,6 @@ def _part_object(stream: StreamId, session: SessionNumber, rung: RungName, part:
             last=last,
             head_bytes=part.head_bytes,
             rung=rung,
-            video_format=part.video_format.fingerprint if part.video_format else None,
+            media_format=part.fingerprint,
         ),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from bucketcast.recording.names import PartFacts
+from bucketcast.recording.names import SOURCE, PartFacts
 from bucketcast.recording.part import MAX_PART_BYTES
 from bucketcast.recording.segment_samples import MAX_SEGMENT_BYTES
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber
@@ -74,8 +74,9 @@ def plan_recording(sessions: Iterable[SealedSession], parts: Iterable[PartFacts]
     """Return what the recording of *sessions* is made of, *parts* being those that there are.
 
     A part holds all of the segments that its name and metadata tell. Parts of one session may overlap, since
-    two encoders may have made them: whatever reaches furthest is taken, and nothing twice. Segments behind a
-    session's last are not taken, as nobody saw them; neither are parts of another rung or session.
+    two encoders may have made them: whatever reaches furthest is taken, and nothing twice. The source itself is
+    taken before the best rung. Segments behind a session's last are not taken, as nobody saw them; neither are
+    parts of another rung or session.
     """
     by_session: dict[tuple[SessionNumber, RungName], dict[str, PartFacts]] = {}
     for part in parts:
@@ -84,45 +85,52 @@ def plan_recording(sessions: Iterable[SealedSession], parts: Iterable[PartFacts]
     holes: list[Hole] = []
     missing: list[MissingSegments] = []
     for sealed in sorted(sessions, key=lambda sealed: sealed.session):
-        own = list(_take(by_session.get((sealed.session, sealed.rung), {}).values(), sealed.last))
-        covered = {index for one in own for index in range(one.first, one.last + 1)}
+        own: list[TakenPart] = []
+        covered: set[SegmentIndex] = set()
+        for rung in (SOURCE, sealed.rung):
+            there = by_session.get((sealed.session, rung), {}).values()
+            for first, last in list(_ranges({*map(SegmentIndex, range(sealed.last + 1))} - covered)):
+                own += _take(there, first, last)
+            covered = {SegmentIndex(index) for one in own for index in range(one.first, one.last + 1)}
         wanted = {index for index in sealed.segments if index <= sealed.last}
-        taken += own
+        taken += sorted(own, key=lambda one: one.first)
         holes += [
             Hole(session=sealed.session, rung=sealed.rung, first=first, last=last)
             for first, last in _shortened(_ranges(wanted - covered))
         ]
         missing += [
             MissingSegments(session=sealed.session, first=first, last=last)
-            for first, last in _ranges({*range(sealed.last + 1)} - wanted - covered)
+            for first, last in _ranges({*map(SegmentIndex, range(sealed.last + 1))} - wanted - covered)
         ]
     return RecordingPlan(taken=tuple(taken), holes=tuple(holes), missing=tuple(missing))
 
 
 def groups(taken: Iterable[TakenPart]) -> tuple[tuple[TakenPart, ...], ...]:
-    """Return which of *taken* are one file's, file by file: what comes together and has pictures of one format.
+    """Return which of *taken* are one file's, file by file: what comes together and has one format.
 
-    What has no pictures goes with what is before it, or else behind it. A file has MAX_FILE_SEGMENTS at most,
-    give or take a part.
+    A source's own pictures are not joined with those that viewers got, which begin and end elsewhere. What has
+    no pictures goes with what is before it, or else behind it. A file has MAX_FILE_SEGMENTS at most, give or
+    take a part.
     """
     files: list[list[TakenPart]] = []
     at_hand: str | None = None
-    segments = 0
+    segments, from_source = 0, False
     for one in taken:
-        found = one.part.video_format
-        if not files or segments >= MAX_FILE_SEGMENTS or (at_hand and found not in {None, at_hand}):
+        found, is_source = one.part.media_format, one.part.rung == SOURCE
+        is_other = is_source != from_source or (at_hand and found not in {None, at_hand})
+        if not files or segments >= MAX_FILE_SEGMENTS or is_other:
             files.append([])
-            segments = 0
+            segments, at_hand = 0, None
         files[-1].append(one)
         segments += one.last - one.first + 1
-        at_hand = found or at_hand
-    return tuple(map(tuple, files)) if at_hand else ()
+        from_source, at_hand = is_source, found or at_hand
+    return tuple(tuple(file) for file in files if any(one.part.media_format for one in file))
 
 
-def _take(parts: Iterable[PartFacts], last: int) -> Iterator[TakenPart]:
-    """What is taken of one session's *parts*, up to segment *last*."""
+def _take(parts: Iterable[PartFacts], first: SegmentIndex, last: SegmentIndex) -> Iterator[TakenPart]:
+    """What is taken of one session's *parts*, from segment *first* to segment *last*."""
     waiting = sorted(parts, key=lambda part: part.first, reverse=True)
-    place, best = 0, None
+    place, best = int(first), None
     while place <= last:
         while waiting and waiting[-1].first <= place:
             part = waiting.pop()

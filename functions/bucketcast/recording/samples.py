@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from bucketcast.recording.audio_format import ENCODED_SOUND, AudioFormat
 from bucketcast.recording.boxes import Column
 from bucketcast.recording.parameter_sets import VideoFormat
 from bucketcast.stream.identifiers import SegmentIndex
@@ -65,9 +66,13 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSamples:
-    """Segment *index*; without pictures there is no *video_format*."""
+    """Segment *index*; without pictures there may be no *video_format*.
+
+    What has no sound just now has the *audio_format* of what is around it.
+    """
 
     index: SegmentIndex
     video_format: VideoFormat | None
     video: Samples | None
     audio: Samples | None
+    audio_format: AudioFormat | None = ENCODED_SOUND

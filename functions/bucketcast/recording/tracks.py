@@ -1,4 +1,4 @@
-"""The boxes of a movie with one track of H.264 and one of AAC-LC, whatever their samples.
+"""The boxes of a movie with one track of H.264 and one of sound, whatever their samples.
 
 Sections are those of ISO/IEC 14496-12, where not said otherwise. Durations have 64 bits: with 32, a movie's
 clock of 90 kHz ends after 13 hours.
@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bucketcast.recording.audio_format import AudioCoding, AudioFormat
 from bucketcast.recording.boxes import Box, box, full_box
 from bucketcast.recording.parameter_sets import VideoFormat
 from bucketcast.recording.samples import TICKS_PER_SECOND
-from bucketcast.stream.silence import AUDIO_SAMPLE_RATE
 
 VIDEO_TRACK: Final = 1
 AUDIO_TRACK: Final = 2
 
-# ISO/IEC 14496-3, 1.6.2.1: AudioSpecificConfig of AAC-LC, 48 kHz, stereo.
-AUDIO_SPECIFIC_CONFIG: Final = bytes((2 << 3 | 3 >> 1, (3 & 1) << 7 | 2 << 3))
 # 6.2.2: no rotation, no scaling.
 _MATRIX: Final = b"".join(number.to_bytes(4) for number in (0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000))
 _NO_TIMES: Final = bytes(16)  # of creation and modification
@@ -32,7 +30,7 @@ class Track:
     *duration* is in ticks of *timescale*, *edited_duration* in the movie's; *edits* are its edit list, if any.
     """
 
-    kind: VideoFormat | None  # None is sound
+    kind: VideoFormat | AudioFormat
     timescale: int
     duration: int
     edited_duration: int
@@ -40,9 +38,9 @@ class Track:
     edits: Sequence[Box] = ()
 
 
-def track_id(kind: VideoFormat | None) -> int:
-    """Return the number of the track of *kind*; None is sound."""
-    return VIDEO_TRACK if kind else AUDIO_TRACK
+def track_id(kind: VideoFormat | AudioFormat) -> int:
+    """Return the number of the track of *kind*."""
+    return VIDEO_TRACK if isinstance(kind, VideoFormat) else AUDIO_TRACK
 
 
 def movie_box(tracks: Sequence[Track], *further: Box) -> Box:
@@ -65,7 +63,14 @@ def movie_box(tracks: Sequence[Track], *further: Box) -> Box:
 
 def _track_box(track: Track) -> Box:
     """8.3 and 8.4."""
-    size = (track.kind.width, track.kind.height) if track.kind else (0, 0)
+    if isinstance(track.kind, VideoFormat):
+        volume, size = 0, (track.kind.width, track.kind.height)
+        handler, name = b"vide", b"Video\x00"
+        kind_header, entry = full_box(b"vmhd", bytes(8), flags=1), _video_entry(track.kind)
+    else:
+        volume, size = 0x100, (0, 0)
+        handler, name = b"soun", b"Sound\x00"
+        kind_header, entry = full_box(b"smhd", bytes(4)), _audio_entry(track.kind)
     header = full_box(
         b"tkhd",
         _NO_TIMES,
@@ -73,7 +78,7 @@ def _track_box(track: Track) -> Box:
         bytes(4),
         track.edited_duration.to_bytes(8),
         bytes(12),
-        (0 if track.kind else 0x100).to_bytes(2),  # volume
+        volume.to_bytes(2),
         bytes(2),
         _MATRIX,
         *((side << 16).to_bytes(4) for side in size),
@@ -89,10 +94,6 @@ def _track_box(track: Track) -> Box:
         bytes(2),
         version=1,
     )
-    handler = b"vide" if track.kind else b"soun"
-    name = b"Video\x00" if track.kind else b"Sound\x00"
-    kind_header = full_box(b"vmhd", bytes(8), flags=1) if track.kind else full_box(b"smhd", bytes(4))
-    entry = _video_entry(track.kind) if track.kind else _audio_entry()
     return box(
         b"trak",
         header,
@@ -131,25 +132,27 @@ def _video_entry(video: VideoFormat) -> Box:
     )
 
 
-def _audio_entry() -> Box:
-    """8.5.2 and 12.2.3; ISO/IEC 14496-14, 5.6."""
+def _audio_entry(audio: AudioFormat) -> Box:
+    """8.5.2 and 12.2.3; ISO/IEC 14496-14, 5.6; Encapsulation of Opus in ISO Base Media File Format, 4.3."""
     return box(
-        b"mp4a",
+        audio.coding.encode(),
         bytes(6),
         (1).to_bytes(2),  # data_reference_index
         bytes(8),
-        (2).to_bytes(2),  # channelcount
+        audio.channels.to_bytes(2),
         (16).to_bytes(2),  # samplesize
         bytes(4),
-        (AUDIO_SAMPLE_RATE << 16).to_bytes(4),
-        full_box(b"esds", _elementary_stream()),
+        (audio.sample_rate << 16).to_bytes(4),
+        full_box(b"esds", _elementary_stream(audio.configuration))
+        if audio.coding is AudioCoding.AAC
+        else box(b"dOps", audio.configuration),
     )
 
 
-def _elementary_stream() -> bytes:
+def _elementary_stream(configuration: bytes) -> bytes:
     """ISO/IEC 14496-1, 7.2.6: ES_Descriptor, with bitrates unstated."""
     # MPEG-4 audio, an audio stream; buffer size, highest and average bitrate.
-    decoder = bytes((0x40, 5 << 2 | 1)) + bytes(11) + _descriptor(5, AUDIO_SPECIFIC_CONFIG)
+    decoder = bytes((0x40, 5 << 2 | 1)) + bytes(11) + _descriptor(5, configuration)
     synchronization = _descriptor(6, b"\x02")  # as MP4 files have it
     return _descriptor(3, bytes(3) + _descriptor(4, decoder) + synchronization)
 

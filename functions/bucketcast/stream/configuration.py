@@ -46,6 +46,8 @@ class RecordingMode(StrEnum):
     OFF = "off"
     ON = "on"
     """The best rung, as viewers got it."""
+    SOURCE = "source"
+    """What the broadcaster sent, as it came."""
 
 
 class RungConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

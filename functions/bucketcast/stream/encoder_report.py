@@ -20,6 +20,7 @@ class InputFault(StrEnum):
     NOT_PASSED_THROUGH = "not-passed-through"
     PACKET_LOSS = "packet-loss"
     B_FRAMES = "b-frames"
+    SOURCE_NOT_RECORDED = "source-not-recorded"
 
 
 ADVICE: Final[dict[InputFault, str]] = {
@@ -43,6 +44,9 @@ ADVICE: Final[dict[InputFault, str]] = {
     InputFault.B_FRAMES: (
         "Pictures come out of order, which WebRTC cannot carry. In OBS, set Output > B-Frames to 0, or Tune to"
         " zerolatency."
+    ),
+    InputFault.SOURCE_NOT_RECORDED: (
+        "The best rung is recorded instead. Send H.264, with AAC-LC or Opus, for a recording of the source."
     ),
 }
 

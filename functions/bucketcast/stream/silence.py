@@ -10,11 +10,13 @@ Sessions have their clock and their sound in common, which is defined here.
 from datetime import timedelta
 from typing import Final
 
+from bucketcast.codecs.aac import FRAME_SAMPLES, silent_frame
+
 # Where a session's time 0 lies in its transport streams: above every decode time that precedes it.
 CLOCK_START: Final = timedelta(seconds=10)
 # The transport streams' sound, whatever the source's: one rate and one grid for all sessions of all streams.
 AUDIO_SAMPLE_RATE: Final = 48_000
-AUDIO_FRAME_SAMPLES: Final = 1024
+AUDIO_FRAME_SAMPLES: Final = FRAME_SAMPLES
 
 _TICKS_PER_SECOND = 90_000  # 2.4.3.7: PTS, and the base of the PCR
 _TIMESTAMP_WRAP = 2**33
@@ -24,9 +26,8 @@ _ASSOCIATION_PID, _PROGRAM_MAP_PID, _VIDEO_PID, _AUDIO_PID = 0x0000, 0x1000, 0x1
 # The tables that FFmpeg writes before keyframes, with their CRC: one program, H.264 that has the clock, AAC.
 _ASSOCIATION = bytes.fromhex("00 00b00d 0001 c10000 0001f000 2ab104b2")
 _PROGRAM_MAP = bytes.fromhex("00 02b017 0001 c10000 e100 f000 1be100f000 0fe101f000 2f44b99b")
-# ISO/IEC 14496-3: an ADTS header (AAC-LC, 48 kHz, stereo, 13 bytes), and a channel pair without a scale factor
-# band, which is silence.
-_FRAME = bytes.fromhex("fff14c8001bffc 21000000001c")
+# ISO/IEC 14496-3: an ADTS header (AAC-LC, 48 kHz, stereo, 13 bytes), and silence.
+_FRAME = bytes.fromhex("fff14c8001bffc") + silent_frame(2)
 # ISO/IEC 13818-1, 2.7.2: the clock's time is told every 0.1 s at least, which is every fourth frame.
 _FRAMES_PER_CLOCK_TIME = 4
 # A clock's time is of before what it stands in front of is decoded.

@@ -1,71 +1,51 @@
-"""The recorder: the session's best rung, as viewers get it, in parts of some seconds in the recording bucket.
+"""The recorder of a session's best rung: its segments, as viewers get them, in parts of some seconds."""
 
-It works beside the delivery and holds nobody up. A part that is lost with its process, or given up, is made of
-the live segments when the recording is finalized: nothing that was verified for viewers is lost to it.
-"""
-
-import asyncio
-import logging
-from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final
+from typing import Protocol
 
-from bucketcast.errors import PreconditionFailed, TooManyWrites, Unavailable
-from bucketcast.objects import ABSENT
-from bucketcast.ports import Bucket
-from bucketcast.recording.invalid_media import InvalidMedia
+from bucketcast.objects import NewObject
 from bucketcast.recording.part_object import part_objects
 from bucketcast.recording.segment_samples import read_segment
-from bucketcast.stream.identifiers import RungName
+from bucketcast.stream.identifiers import RungName, SegmentIndex
 from bucketcast.stream.session_record import SessionRecord
+from ingest.deliver.part_writer import PartWriter, segments_in_part
 from ingest.encode.session_encoder import CutSegment
-from ingest.metrics import StreamMetrics
-
-_log = logging.getLogger(__name__)
-
-# Each part is a write, and some seconds that may have to be made again: 360 an hour cost a fifth of a cent.
-PART_DURATION: Final = timedelta(seconds=10)
-# What waits to be written: a minute of a 1080p rung. Delivery has its own bound.
-MAX_WAITING_BYTES: Final = 48 * 1024 * 1024
-# The recording bucket is nobody's bottleneck: an outage is waited out, not stormed.
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 10.0
+from ingest.feed import FeedItem
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    segments: Sequence[CutSegment] = field(repr=False)
+class Recorder(Protocol):
+    """Records one session, from what came in or from what was made of it. Neither call ever waits."""
 
-    @property
-    def size(self) -> int:
-        return sum(len(segment.data) for segment in self.segments)
-
-
-class Recorder:
-    """Records one session."""
-
-    def __init__(
-        self, bucket: Bucket, record: SessionRecord, *, executor: Executor, metrics: StreamMetrics
-    ) -> None:
-        """Record the session of *record* to *bucket*, in threads of *executor*."""
-        self._bucket = bucket
-        self._record = record
-        self._rung: RungName = record.rungs[0].name
-        self._per_part = max(1, round(PART_DURATION / record.segment_duration))
-        self._executor = executor
-        self._metrics = metrics
-        self._open: list[CutSegment] = []
-        self._waiting: deque[_Waiting] = deque()
-        self._has_more = asyncio.Event()
-        self._finished = False
-        self._writing = asyncio.create_task(self._run(), name="recorder")
+    def receive(self, item: FeedItem) -> None:
+        """Take note of *item*, which the session's encoder has taken."""
+        ...
 
     def take(self, segment: CutSegment) -> None:
-        """Record *segment*, if it is the best rung's and was made."""
+        """Take note of *segment*, which the session's encoder has cut; each rung's come in order."""
+        ...
+
+    async def finish(self, *, within: float) -> None:
+        """Write what is left; what cannot be written in *within* seconds stays unwritten."""
+        ...
+
+
+class RungRecorder:
+    """Records the best rung: see Recorder."""
+
+    def __init__(self, record: SessionRecord, writer: PartWriter) -> None:
+        """Record the session of *record* with its *writer*."""
+        self._record = record
+        self._writer = writer
+        self._rung: RungName = record.rungs[0].name
+        self._per_part = segments_in_part(record)
+        self._open: list[CutSegment] = []
+
+    def receive(self, item: FeedItem) -> None:
+        """See Recorder.receive."""
+
+    def take(self, segment: CutSegment) -> None:
+        """See Recorder.take; only what was made of the best rung is recorded."""
         if segment.rung != self._rung or not segment.data:
             return
         if self._open and (
@@ -74,77 +54,43 @@ class Recorder:
         ):
             self._close_part()
         self._open.append(segment)
-        self._keep_bound()
+        self._writer.has_room(_size(self._open))
 
     async def finish(self, *, within: float) -> None:
-        """Write what is left; what cannot be written in *within* seconds stays unwritten."""
+        """See Recorder.finish."""
         self._close_part()
-        self._finished = True
-        self._has_more.set()
-        _, late = await asyncio.wait({self._writing}, timeout=within)
-        if late:
-            self._writing.cancel()
-            await asyncio.wait(late)
-            _log.warning("the end of a recording was not written", extra={"stream": self._record.stream})
+        await self._writer.finish(within=within)
 
     def _close_part(self) -> None:
         if self._open:
-            self._waiting.append(_Waiting(tuple(self._open)))
+            self._writer.put(_Segments(self._record, tuple(self._open)))
             self._open = []
-            self._has_more.set()
 
-    def _keep_bound(self) -> None:
-        excess = _Waiting(self._open).size + sum(part.size for part in self._waiting) - MAX_WAITING_BYTES
-        while excess > 0 and self._waiting:
-            excess -= self._waiting[0].size
-            self._lose(self._waiting.popleft(), "the bucket takes no writes")
 
-    async def _run(self) -> None:
-        while not self._finished or self._waiting:
-            if not self._waiting:
-                self._has_more.clear()
-                await self._has_more.wait()
-                continue
-            part = self._waiting.popleft()
-            await self._record_part(part)
+@dataclass(frozen=True, slots=True)
+class _Segments:
+    """A PendingPart of segments that follow each other."""
 
-    async def _record_part(self, part: _Waiting) -> None:
-        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
-        while True:
-            try:
-                await loop.run_in_executor(self._executor, self._write, part)
-            except (Unavailable, TooManyWrites):
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-            except InvalidMedia as error:
-                self._lose(part, str(error))
-                return
-            except Exception:  # noqa: BLE001 - whatever a library may raise: the next part is another matter
-                _log.exception("a part failed unexpectedly", extra={"stream": self._record.stream})
-                self._lose(part, "see the error before")
-                return
-            else:
-                self._metrics.recorded()
-                return
+    record: SessionRecord
+    segments: Sequence[CutSegment] = field(repr=False)
 
-    def _write(self, part: _Waiting) -> None:
-        """Make the objects of *part*, one unless its format changes, each created once."""
+    @property
+    def first(self) -> SegmentIndex:
+        return self.segments[0].index
+
+    @property
+    def size(self) -> int:
+        return _size(self.segments)
+
+    def objects(self) -> Iterator[NewObject]:
+        """The part's, one unless its format changes."""
         samples = (
             read_segment(segment.data, index=segment.index, start=segment.start, duration=segment.duration)
-            for segment in part.segments
+            for segment in self.segments
         )
-        for new in part_objects(self._record.stream, self._record.session, self._rung, samples):
-            with suppress(PreconditionFailed):  # written before, or by another encoder of the same segments
-                self._bucket.write(new, if_generation=ABSENT)
+        record = self.record
+        return part_objects(record.stream, record.session, record.rungs[0].name, samples)
 
-    def _lose(self, part: _Waiting, reason: str) -> None:
-        self._metrics.part_lost()
-        _log.warning(
-            "a part of the recording is left to be made from its segments",
-            extra={
-                "stream": self._record.stream,
-                "session": self._record.session,
-                "first": part.segments[0].index,
-                "reason": reason,
-            },
-        )
+
+def _size(segments: Sequence[CutSegment]) -> int:
+    return sum(len(segment.data) for segment in segments)

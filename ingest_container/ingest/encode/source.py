@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
-from bucketcast.codecs.bits import BitReader, InvalidBits
+from bucketcast.codecs.aac import parse_audio_specific_config
+from bucketcast.codecs.bits import InvalidBits
 from bucketcast.codecs.sequence_parameter_set import parse_sequence_parameter_set
 from bucketcast.errors import InvalidInput
 from ingest.feed import AudioCodec, CodecConfiguration, FeedItem, VideoCodec
@@ -35,11 +36,8 @@ _OPUS_HEAD_BYTES, _OPUS_MAGIC, _OPUS_SAMPLE_RATE = 19, b"OpusHead", 48_000
 # Screens show no more, and no camera gives less unless it has to: what an adaptive source may come to.
 _ADAPTIVE_RATES = tuple(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60))
 _USUAL_RATE, _LOWEST_IN_STREAM = Fraction(30), Fraction(23)
-# ISO/IEC 14496-3, table 1.18: sampling frequencies by index.
-_SAMPLE_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-_ESCAPED_SAMPLE_RATE = 15
-# ISO/IEC 14496-3, table 1.19: channels by channelConfiguration; 0 leaves it to the frames, two are usual.
-_CHANNELS = (2, 1, 2, 3, 4, 5, 6)
+# ISO/IEC 14496-3, table 1.19: up to 5.1; channels that only the frames tell are usually two.
+_MAX_CHANNELS, _USUAL_CHANNELS = 6, 2
 _AAC_OBJECT_TYPES = frozenset({2, 5, 29})  # AAC-LC, HE-AAC and HE-AAC v2, which build on it
 
 
@@ -155,10 +153,7 @@ def parse_audio(configuration: CodecConfiguration) -> AudioSource:
     """
     match configuration.codec:
         case AudioCodec.AAC:
-            try:
-                return _parse_audio_specific_config(BitReader(configuration.data))
-            except InvalidBits:
-                raise UnusableSource("the AAC configuration is cut short") from None
+            return _parse_aac(configuration.data)
         case AudioCodec.OPUS:
             return _parse_opus_head(configuration.data)
         case _:
@@ -167,17 +162,18 @@ def parse_audio(configuration: CodecConfiguration) -> AudioSource:
             )
 
 
-def _parse_audio_specific_config(bits: BitReader) -> AudioSource:
-    object_type = bits.read(5)
-    if object_type not in _AAC_OBJECT_TYPES:
+def _parse_aac(data: bytes) -> AudioSource:
+    try:
+        described = parse_audio_specific_config(data)
+    except InvalidBits as invalid:
+        raise UnusableSource(f"the AAC configuration cannot be read: {invalid}") from None
+    if described.object_type not in _AAC_OBJECT_TYPES:
         raise UnusableSource("the audio is not AAC-LC or HE-AAC: choose AAC in the broadcaster's settings")
-    sample_rate = _read_sample_rate(bits)
-    channels = bits.read(4)
-    if channels >= len(_CHANNELS):
+    if described.channels > _MAX_CHANNELS:
         raise UnusableSource(
             "the sound has more channels than 5.1: choose stereo in the broadcaster's settings"
         )
-    return AudioSource(sample_rate=sample_rate, channels=_CHANNELS[channels])
+    return AudioSource(sample_rate=described.sample_rate, channels=described.channels or _USUAL_CHANNELS)
 
 
 def _parse_vp8_header(data: bytes) -> VideoSource:
@@ -260,18 +256,6 @@ def _bounded(rate: Fraction) -> Fraction:
 
 def _bears_out(measured: Fraction, declared: Fraction) -> bool:
     return abs(measured - declared) <= declared * _DECLARATION_TOLERANCE
-
-
-def _read_sample_rate(bits: BitReader) -> int:
-    index = bits.read(4)
-    if index == _ESCAPED_SAMPLE_RATE:
-        rate = bits.read(24)
-        if not _SAMPLE_RATES[-1] <= rate <= _SAMPLE_RATES[0]:
-            raise UnusableSource("the AAC configuration names an impossible sampling frequency")
-        return rate
-    if index >= len(_SAMPLE_RATES):
-        raise UnusableSource("the AAC configuration names a reserved sampling frequency")
-    return _SAMPLE_RATES[index]
 
 
 def _check_size(width: int, height: int) -> None:

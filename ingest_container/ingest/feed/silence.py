@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from ingest.feed import opus
+from bucketcast.codecs import opus
+from bucketcast.codecs.aac import FRAME_SAMPLES, silent_frame
 from ingest.feed.frames import AudioCodec, CodecConfiguration, EncodedFrame, Track
 
 # ISO/IEC 14496-3, 1.6.2.1: AAC-LC (2), 48 kHz (index 3), stereo (2).
@@ -32,22 +33,6 @@ DISTANCE = timedelta(milliseconds=300)
 # preceded by silence only where it is off by more.
 UNCORRECTED = timedelta(milliseconds=25)
 
-_SAMPLES_PER_FRAME = 1024
-# ISO/IEC 14496-3, table 4.4 and 4.5.1.2: the elements of a raw data block.
-_SINGLE, _PAIR, _LOW_FREQUENCY, _END = 0, 1, 3, 7
-_ELEMENTS_BY_CHANNELS = {
-    1: (_SINGLE,),
-    2: (_PAIR,),
-    3: (_SINGLE, _PAIR),
-    4: (_SINGLE, _PAIR, _SINGLE),
-    5: (_SINGLE, _PAIR, _PAIR),
-    6: (_SINGLE, _PAIR, _PAIR, _LOW_FREQUENCY),
-}
-# 4.4.2.7: global_gain (8), then ics_info: reserved bit, a long window (2), its shape, no scale factor band
-# (6), no prediction; without bands there is nothing else but three flags: no pulse, no noise shaping, no gain
-# control.
-_SILENT_CHANNEL_BITS = 8 + 11 + 3
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
@@ -66,7 +51,7 @@ def sound_of(codec: AudioCodec, *, sample_rate: int, channels: int) -> Sound:
     if codec is AudioCodec.OPUS:
         silence = tuple(opus.silent_packet(channels, milliseconds) for milliseconds in (20, 10, 5, 2.5))
         return Sound(silence=silence, duration=opus.packet_duration, begins_silent=True)
-    duration = timedelta(seconds=_SAMPLES_PER_FRAME) / sample_rate
+    duration = timedelta(seconds=FRAME_SAMPLES) / sample_rate
     return Sound(silence=(silent_frame(channels),), duration=lambda _: duration, begins_silent=False)
 
 
@@ -161,20 +146,3 @@ class SilenceFiller:
             keyframe=True,
             data=self._sound.silence[size],
         )
-
-
-def silent_frame(channels: int) -> bytes:
-    """Return one AAC frame of silence for *channels* channels in their usual arrangement."""
-    value = size = 0
-    elements = _ELEMENTS_BY_CHANNELS[channels]
-    for position, element in enumerate(elements):
-        tag = elements[:position].count(element)
-        # id_syn_ele (3), element_instance_tag (4), and for a pair common_window (1), which is 0.
-        value = (value << 7) | (element << 4) | tag
-        size += 7
-        bits = 1 + 2 * _SILENT_CHANNEL_BITS if element == _PAIR else _SILENT_CHANNEL_BITS
-        value <<= bits
-        size += bits
-    value, size = (value << 3) | _END, size + 3
-    padding = -size % 8
-    return (value << padding).to_bytes((size + padding) // 8)

@@ -43,6 +43,7 @@ const FAULTS = {
   "encoder-overloaded": "The server is short of power: viewers may miss the largest size for a while.",
   "not-passed-through": "The server encodes the largest size anew. Viewers see no fault.",
   "packet-loss": "Parts of the picture are lost on the way. Choose a lower bitrate, move closer to the Wi-Fi, or use a cable.",
+  "source-not-recorded": "The recording is made of what viewers see, not of what you send. Viewers see no fault.",
   "b-frames": "The pictures come out of order, so viewers see them stutter. Use another browser; in other programs, turn B-frames off.",
 };
 const LONGEST_ADVICE = 300;

@@ -35,7 +35,7 @@ from bucketcast.recording.samples import (
 )
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.silence import CLOCK_START
-from ingest.deliver.recorder import PART_DURATION
+from ingest.deliver.part_writer import PART_DURATION
 from local_cloud.operations import CountedOperation, PriceClass
 from unit.bucketcast.recording.made_segments import FORMAT
 

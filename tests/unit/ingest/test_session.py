@@ -14,14 +14,16 @@ import pytest
 
 from bucketcast.gcp.functions import Answer
 from bucketcast.objects import NewObject
+from bucketcast.recording.names import RUNG_KEY, SOURCE
 from bucketcast.records import decode_record
 from bucketcast.stream.claim import Renewal
+from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.encoder_report import InputFault
 from fakes import Fate, SlowExecutor
 from ingest import session
 from ingest.broadcasters import Broadcaster, Broadcasters
 from ingest.encode import find_ffmpeg
-from ingest.feed import CodecConfiguration, EncodedFrame, FeedItem, VideoCodec
+from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 from ingest.protocols.publishing import CloseReason, PublishRefused
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip
@@ -309,3 +311,39 @@ async def test_what_only_the_connection_sees_is_reported_with_the_rest(clip: lis
     reported = decode_record(Renewal, world.calls("/renew")[-1]).report
     assert reported is not None
     assert reported.faults == (InputFault.PACKET_LOSS,)
+
+
+def recorded_rungs(world: IngestWorld) -> set[str]:
+    return {facts.metadata[RUNG_KEY] for facts in world.recording.listed(f"{STREAM}/")}
+
+
+@pytest.mark.parametrize(
+    ("recording", "rungs"),
+    [(RecordingMode.OFF, set()), (RecordingMode.ON, {RUNG}), (RecordingMode.SOURCE, {SOURCE})],
+)
+async def test_what_is_recorded_is_what_the_owner_chose(
+    clip: list[FeedItem], recording: RecordingMode, rungs: set[str]
+) -> None:
+    world = IngestWorld(FFMPEG, recording=recording)
+    broadcaster, _ = await began(world, clip)
+    assert broadcaster.faults() == ()
+    await broadcaster.close(CloseReason.UNPUBLISHED)
+    assert recorded_rungs(world) == rungs
+
+
+async def test_a_source_that_no_recording_has_room_for_is_recorded_as_viewers_get_it(
+    clip: list[FeedItem], caplog: pytest.LogCaptureFixture
+) -> None:
+    """HE-AAC, of which a recording knows no silence; its owner is told."""
+    world = IngestWorld(FFMPEG, recording=RecordingMode.SOURCE)
+    sound = CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex("2b118800"))
+    items = [
+        sound if isinstance(item, CodecConfiguration) and item.track is Track.AUDIO else item for item in clip
+    ]
+    assert items != clip
+    broadcaster, _ = await began(world, items)
+    assert broadcaster.faults() == (InputFault.SOURCE_NOT_RECORDED,)
+    await broadcaster.close(CloseReason.UNPUBLISHED)
+    assert recorded_rungs(world) == {RUNG}
+    [warning] = [one for one in caplog.records if one.getMessage().startswith("the source is recorded")]
+    assert "AAC-LC" in warning.__dict__["reason"]

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.recording.audio_format import ENCODED_SOUND, aac_format
 from bucketcast.recording.boxes import LARGE_HEADER_BYTES
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.movie import Movie, write_movie
-from bucketcast.recording.movie_tracks import SILENT_FRAME, SILENT_FRAMES, Pause
+from bucketcast.recording.movie_tracks import SILENCE_BYTES, SILENT_FRAMES, Pause
 from bucketcast.recording.part import Part, write_part
 from bucketcast.recording.part_head import PartHead, PlacedSamples
 from bucketcast.recording.samples import AUDIO_FRAME_TICKS, Samples, SampleTable, SegmentSamples
@@ -29,6 +30,8 @@ from unit.bucketcast.recording.made_segments import (
     read_movie,
     samples,
 )
+
+SILENT_FRAME = ENCODED_SOUND.silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +277,7 @@ def test_a_movie_s_header_is_before_its_media_and_states_its_size() -> None:
     media = header.index(b"mdat") - 4
     assert header[media : media + 4] == (1).to_bytes(4)
     assert int.from_bytes(header[media + 8 : media + LARGE_HEADER_BYTES]) == movie.size - media
-    assert header[media + LARGE_HEADER_BYTES :] == SILENT_FRAME * SILENT_FRAMES
+    assert header[media + LARGE_HEADER_BYTES :] == (SILENT_FRAME * SILENT_FRAMES).ljust(SILENCE_BYTES, b"\x00")
 
 
 def test_pieces_are_in_order() -> None:
@@ -354,3 +357,28 @@ def test_a_sample_is_told_by_what_it_is() -> None:
     assert isinstance(first, ReadSample)
     assert (first.decode, first.shown, first.sync) == (0, 0, True)
     assert isinstance(FIRST.segment(0).video, Samples)
+
+
+def test_sound_of_two_formats_is_no_movie() -> None:
+    mono = replace(FIRST.segment(1), audio_format=aac_format(b"\x12\x08"))
+    with pytest.raises(ValueError, match="sound of different formats"):
+        write_movie([piece(of(FIRST, 0)), piece(write_part([mono]))])
+
+
+@pytest.mark.parametrize(("configuration", "rate"), [("1208", 44_100), ("1408", 16_000)])
+def test_sound_at_any_rate_lies_next_to_its_time(configuration: str, rate: int) -> None:
+    """Times in milliseconds, as RTMP has them, of frames that no number of ticks is as long as."""
+    times = [round(number * 1024 * 1000 / rate) * 90 for number in range(20 * rate // 1024)]
+    sound = samples(
+        [10] * len(times),
+        decode_time=FIRST.start(0),
+        durations=[later - earlier for earlier, later in pairwise([*times, times[-1] + 2000])],
+        stamp=b"sound",
+    )
+    mono = aac_format(bytes.fromhex(configuration))
+    part = write_part([replace(FIRST.segment(0), audio=sound, audio_format=mono)])
+    movie = write_movie([piece(part)])
+    track = read_movie(b"".join((*movie.header, part.content)))["soun"]
+    assert {one.duration for one in track.samples} == {1024}
+    assert [one.media for one in track.samples] == split(sound.media, sound.table.sizes)
+    assert track.movie_duration == len(times) * 1024 * 90_000 // rate

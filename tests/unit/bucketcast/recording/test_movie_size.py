@@ -6,6 +6,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 
+from bucketcast.recording.audio_format import ENCODED_SOUND
 from bucketcast.recording.movie import Piece, write_movie
 from bucketcast.recording.part_head import PartHead, PlacedSamples, PlacedSegment
 from bucketcast.recording.samples import AUDIO_FRAME_TICKS, OTHER_SAMPLE, SYNC_SAMPLE, SampleTable
@@ -65,7 +66,12 @@ def pieces() -> Iterator[Piece]:
             session=SessionNumber(1),
             first=SegmentIndex(first),
             last=SegmentIndex(first + PER_PART - 1),
-            head=PartHead(size=PART_BYTES, video_format=FORMAT, segments=tuple(segments)),
+            head=PartHead(
+                size=PART_BYTES,
+                video_format=FORMAT,
+                audio_format=ENCODED_SOUND,
+                segments=tuple(segments),
+            ),
         )
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from bucketcast.errors import InvalidName
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.names import (
+    SOURCE,
     PartFacts,
     header_name,
     joined_name,
@@ -18,7 +19,6 @@ from bucketcast.recording.names import (
     stream_parts_prefix,
 )
 from bucketcast.stream.identifiers import BroadcastNumber, RungName, SegmentIndex, SessionNumber, StreamId
-from unit.bucketcast.recording.made_segments import FORMAT
 
 DEMO, P1080 = StreamId("demo"), RungName("1080p")
 BROADCAST = BroadcastNumber(3)
@@ -31,13 +31,24 @@ def test_the_names_of_parts_sort_as_they_play(places: list[tuple[SessionNumber, 
     assert sorted(places) == sorted(places, key=lambda place: part_name(DEMO, *place))
 
 
-@given(sessions, indexes, st.integers(0, 9), st.integers(1, 10**9), st.sampled_from([FORMAT.fingerprint, None]))
+@given(
+    sessions,
+    indexes,
+    st.integers(0, 9),
+    st.integers(1, 10**9),
+    st.tuples(st.sampled_from([P1080, SOURCE]), st.sampled_from(["0123456789abcdef", None])),
+)
 def test_a_part_s_object_says_what_it_is(
-    session: SessionNumber, first: SegmentIndex, more: int, head_bytes: int, video_format: str | None
+    session: SessionNumber,
+    first: SegmentIndex,
+    more: int,
+    head_bytes: int,
+    kind: tuple[RungName, str | None],
 ) -> None:
+    rung, media_format = kind
     last = SegmentIndex(min(first + more, 10**10 - 1))
     metadata = part_metadata(
-        first=first, last=last, head_bytes=head_bytes, rung=P1080, video_format=video_format
+        first=first, last=last, head_bytes=head_bytes, rung=rung, media_format=media_format
     )
     name = part_name(DEMO, session, first)
     assert parse_part(name, size=head_bytes + 5, metadata=metadata) == PartFacts(
@@ -47,8 +58,8 @@ def test_a_part_s_object_says_what_it_is(
         last=last,
         size=head_bytes + 5,
         head_bytes=head_bytes,
-        rung=P1080,
-        video_format=video_format,
+        rung=rung,
+        media_format=media_format,
     )
 
 
@@ -73,7 +84,7 @@ def test_what_is_made_is_named_by_what_it_is_made_of() -> None:
 
 
 GOOD = dict(
-    part_metadata(first=SegmentIndex(5), last=SegmentIndex(9), head_bytes=40, rung=P1080, video_format=None)
+    part_metadata(first=SegmentIndex(5), last=SegmentIndex(9), head_bytes=40, rung=P1080, media_format=None)
 )
 NAME = part_name(DEMO, SessionNumber(1), SegmentIndex(5))
 

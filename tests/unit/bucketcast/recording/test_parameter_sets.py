@@ -1,12 +1,14 @@
 """Parameter sets state the picture's size, and are stated in a configuration record."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketcast.codecs.sequence_parameter_set import MAX_PARAMETER_SET_BYTES
 from bucketcast.recording.invalid_media import InvalidMedia
-from bucketcast.recording.parameter_sets import VideoFormat, video_format
+from bucketcast.recording.parameter_sets import MAX_CONFIGURATION_BYTES, configured_format, video_format
 from unit.bucketcast.recording.made_segments import FORMAT, PICTURE_SET, SEQUENCE_SET
 
 
@@ -144,15 +146,26 @@ def test_the_record_of_a_simple_profile_says_nothing_of_colour() -> None:
     assert video_format([baseline], [PICTURE_SET]).configuration.endswith(PICTURE_SET)
 
 
-def test_equal_formats_have_equal_fingerprints_and_others_have_others() -> None:
-    formats = [
-        FORMAT,
-        video_format([SEQUENCE_SET], [PICTURE_SET], in_band=True),
-        video_format([SEQUENCE_SET], [PICTURE_SET, b"\x68\x01"]),
-        VideoFormat(configuration=FORMAT.configuration, width=322, height=180),
-    ]
-    assert len({one.fingerprint for one in formats}) == len(formats)
-    assert video_format([SEQUENCE_SET], [PICTURE_SET]).fingerprint == FORMAT.fingerprint
+def test_a_source_s_own_record_is_kept_as_it_is() -> None:
+    assert configured_format(FORMAT.configuration, in_band=False) == FORMAT
+    assert configured_format(FORMAT.configuration, in_band=True) == replace(FORMAT, in_band=True)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        FORMAT.configuration[:20],
+        b"\x02" + FORMAT.configuration[1:],
+        FORMAT.configuration[:5] + b"\xe0" + FORMAT.configuration[6:],
+        FORMAT.configuration[:8] + b"\x68" + FORMAT.configuration[9:],
+        FORMAT.configuration + bytes(MAX_CONFIGURATION_BYTES),
+    ],
+    ids=["nothing", "cut short", "another version", "no set", "no sequence's set", "too large"],
+)
+def test_a_record_that_cannot_be_read_is_refused(record: bytes) -> None:
+    with pytest.raises(InvalidMedia):
+        configured_format(record, in_band=False)
 
 
 # A set up to its samples, in the high profile: id 0, then what follows, bit by bit.

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.recording.audio_format import ENCODED_SOUND, AudioFormat, aac_format, opus_head_format
 from bucketcast.recording.boxes import box
 from bucketcast.recording.invalid_media import InvalidMedia
+from bucketcast.recording.parameter_sets import video_format
 from bucketcast.recording.part import MAX_PART_BYTES, MAX_SEGMENT_INDEX, write_part
 from bucketcast.recording.part_head import MAX_DECODE_TIME, MAX_HEAD_BYTES, PlacedSamples, read_head
 from bucketcast.recording.samples import AUDIO_FRAME_TICKS, Samples, SegmentSamples
 from bucketcast.recording.segment_samples import read_segment
 from bucketcast.stream.identifiers import SegmentIndex
 from bucketcast.stream.silence import silent_segment
-from unit.bucketcast.recording.made_segments import FORMAT, Source, head_of, samples
+from unit.bucketcast.recording.made_segments import FORMAT, PICTURE_SET, SEQUENCE_SET, Source, head_of, samples
 
 SECOND = timedelta(seconds=1)
 SOURCE = Source()
@@ -82,6 +84,7 @@ def test_a_part_may_consist_of_a_gap() -> None:
     part = write_part([silent(1)])
     assert part.video_format is None
     assert head_of(part).video_format is None
+    assert part.fingerprint is None
 
 
 def test_a_part_may_have_pictures_alone() -> None:
@@ -225,3 +228,51 @@ def test_no_change_of_a_head_does_harm(changes: list[tuple[int, int]]) -> None:
         return
     for placed in (one for segment in found.segments for one in (segment.video, segment.audio) if one):
         assert len(HEAD) <= placed.position <= placed.position + sum(placed.table.sizes) <= len(PART.content)
+
+
+def test_equal_formats_have_equal_fingerprints_and_others_have_others() -> None:
+    formats = [
+        FORMAT,
+        video_format([SEQUENCE_SET], [PICTURE_SET], in_band=True),
+        video_format([SEQUENCE_SET], [PICTURE_SET, b"\x68\x01"]),
+        replace(FORMAT, width=322),
+    ]
+    sounds = [ENCODED_SOUND, aac_format(b"\x12\x08"), MONO_OPUS, STEREO_OPUS, None]
+    found = [
+        write_part([replace(SOURCE.segment(0), video_format=pictures, audio_format=sound, audio=None)])
+        for pictures in formats
+        for sound in sounds
+    ]
+    assert len({part.fingerprint for part in found}) == len(formats) * len(sounds)
+    again = video_format([SEQUENCE_SET], [PICTURE_SET])
+    assert write_part([replace(SOURCE.segment(1), video_format=again)]).fingerprint == PART.fingerprint
+
+
+MONO_OPUS, STEREO_OPUS = (
+    opus_head_format(b"OpusHead\x01" + bytes((channels,)) + b"\x38\x01\x44\xac\x00\x00" + bytes(3))
+    for channels in (1, 2)
+)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [ENCODED_SOUND, aac_format(b"\x12\x08"), aac_format(bytes.fromhex("121056e500")), MONO_OPUS, STEREO_OPUS],
+    ids=["encoded", "44.1 kHz mono", "with an extension", "Opus mono", "Opus stereo"],
+)
+def test_the_head_says_what_the_sound_is(sound: AudioFormat) -> None:
+    part = write_part([replace(SOURCE.segment(number), audio_format=sound) for number in range(2)])
+    assert head_of(part).audio_format == part.audio_format == sound
+
+
+def test_sound_of_two_formats_is_no_part() -> None:
+    with pytest.raises(ValueError, match="one format"):
+        write_part([SOURCE.segment(0), replace(SOURCE.segment(1), audio_format=MONO_OPUS)])
+
+
+def test_a_part_that_does_not_describe_its_sound_is_refused() -> None:
+    described, undescribed = b"mp4a", b"mp4x"
+    with pytest.raises(InvalidMedia, match="describe its sound"):
+        read_head(HEAD.replace(described, undescribed), size=len(PART.content))
+    place = HEAD.index(bytes((5, 2)) + ENCODED_SOUND.configuration)
+    with pytest.raises(InvalidMedia, match="describe its sound"):
+        read_head(HEAD[:place] + b"\x06" + HEAD[place + 1 :], size=len(PART.content))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketcast.recording.names import PartFacts, part_name
+from bucketcast.recording.names import SOURCE, PartFacts, part_name
 from bucketcast.recording.plan import (
     MAX_FILE_SEGMENTS,
     MAX_HOLE_SEGMENTS,
@@ -24,7 +24,7 @@ BEST, OTHER = RungName("1080p"), RungName("720p")
 
 
 def part(
-    first: int, last: int, *, session: int = 1, rung: RungName = BEST, video_format: str | None = "a" * 16
+    first: int, last: int, *, session: int = 1, rung: RungName = BEST, media_format: str | None = "a" * 16
 ) -> PartFacts:
     return PartFacts(
         name=part_name(StreamId("demo"), SessionNumber(session), SegmentIndex(first)),
@@ -34,7 +34,7 @@ def part(
         size=1000,
         head_bytes=100,
         rung=rung,
-        video_format=video_format,
+        media_format=media_format,
     )
 
 
@@ -163,7 +163,7 @@ def test_a_file_has_what_comes_together_and_is_of_one_format(
     formats: list[str | None], files: list[int]
 ) -> None:
     all_taken = [
-        taken(part(number, number, video_format=found), number, number) for number, found in enumerate(formats)
+        taken(part(number, number, media_format=found), number, number) for number, found in enumerate(formats)
     ]
     found = groups(all_taken)
     assert [len(one) for one in found] == files
@@ -176,3 +176,36 @@ def test_a_file_has_as_many_segments_as_memory_can_hold() -> None:
     parts = [part(begin, begin + half - 1) for begin in range(0, 5 * half, half)]
     found = groups(taken(one, one.first, one.last) for one in parts)
     assert [len(one) for one in found] == [2, 2, 1]
+
+
+def test_the_source_is_taken_first_and_what_it_lacks_of_the_best_rung() -> None:
+    best = part(0, 9), part(10, 19)
+    of_source = part(0, 3, rung=SOURCE), part(8, 14, rung=SOURCE)
+    plan = plan_recording([sealed(19, range(20))], [*best, *of_source])
+    assert plan.taken == (
+        taken(of_source[0], 0, 3),
+        taken(best[0], 4, 7),
+        taken(of_source[1], 8, 14),
+        taken(best[1], 15, 19),
+    )
+    assert not plan.holes
+    assert not plan.missing
+
+
+def test_what_neither_the_source_s_parts_nor_the_best_rung_s_have_is_a_hole() -> None:
+    plan = plan_recording([sealed(9, range(10))], [part(2, 6, rung=SOURCE)])
+    assert plan.holes == (hole(0, 1), hole(7, 9))
+
+
+def test_what_was_lost_for_viewers_the_source_still_has() -> None:
+    whole = part(0, 12, rung=SOURCE)
+    plan = plan_recording([sealed(9, [])], [whole])
+    assert plan.taken == (taken(whole, 0, 9),)
+    assert not plan.holes
+    assert not plan.missing
+
+
+def test_a_source_s_pictures_are_in_no_file_with_those_of_a_rung() -> None:
+    parts = part(0, 4, rung=SOURCE), part(5, 6), part(7, 9, rung=SOURCE), part(10, 11, media_format=None)
+    found = groups(taken(one, one.first, one.last) for one in parts)
+    assert [[one.part for one in file] for file in found] == [[one] for one in parts[:3]]

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bucketcast.objects import Generation, NewObject, ObjectFacts
-from bucketcast.recording.names import PartFacts, parse_part
+from bucketcast.recording.names import SOURCE, PartFacts, parse_part
 from bucketcast.stream.identifiers import (
     BroadcastNumber,
     RungName,
@@ -19,13 +19,17 @@ from bucketcast.stream.identifiers import (
 )
 from bucketcast.stream.session_record import SessionRecord
 from fakes import EPOCH, FakeBucket, Fate, FaultyBucket, InlineExecutor, LoopClock
-from ingest.deliver import recorder as module
-from ingest.deliver.recorder import Recorder
+from ingest.deliver import part_writer as module
+from ingest.deliver.part_writer import PartWriter
+from ingest.deliver.recorder import Recorder, RungRecorder
+from ingest.deliver.source_parts import SourceFormat
+from ingest.deliver.source_recorder import SourceRecorder
 from ingest.encode import CutSegment
+from ingest.feed import CodecConfiguration, EncodedFrame, Track, VideoCodec
 from ingest.metrics import Metrics, StreamMetrics
 from stream_world import SLOTS, THIRTY, A, encoded_rung
 from tools.virtual_time import virtual_time
-from unit.bucketcast.recording.made_segments import SEQUENCE_SET
+from unit.bucketcast.recording.made_segments import FORMAT, SEQUENCE_SET
 from unit.bucketcast.recording.made_streams import LARGER_SEQUENCE_SET, made_stream
 
 STREAM, SESSION = StreamId("demo"), SessionNumber(3)
@@ -62,12 +66,10 @@ class Recording:
             frame_rate=THIRTY,
             rungs=tuple(map(encoded_rung, SLOTS)),
         )
-        self.recorder = Recorder(
-            bucket,
-            record,
-            executor=InlineExecutor(),
-            metrics=StreamMetrics(Metrics(self.registry), STREAM),
-        )
+        metrics = StreamMetrics(Metrics(self.registry), STREAM)
+        self.record = record
+        self.writer = PartWriter(bucket, record, executor=InlineExecutor(), metrics=metrics)
+        self.recorder: Recorder = RungRecorder(record, self.writer)
 
     def take(self, segments: Iterable[CutSegment]) -> None:
         for segment in segments:
@@ -216,3 +218,66 @@ async def test_a_session_that_is_cut_off_leaves_no_task() -> None:
     recording = Recording(FaultyBucket(LoopClock(), lambda _: Fate.UNAVAILABLE))
     recording.take([cut(0)])
     await recording.recorder.finish(within=1)
+
+
+class SourceRecording(Recording):
+    """The recording of a source whose keyframes come every *interval* seconds."""
+
+    def __init__(self, bucket: FakeBucket, *, interval: int = 2) -> None:
+        super().__init__(bucket)
+        self.interval = interval
+        self.recorder = SourceRecorder(
+            self.record, self.writer, SourceFormat(video=FORMAT, audio=None), origin=BEGIN
+        )
+
+    def receive(self, seconds: Iterable[int]) -> None:
+        """Send two pictures of each of *seconds*."""
+        for number in (2 * second + half for second in seconds for half in (0, 1)):
+            time = BEGIN + timedelta(seconds=number / 2)
+            self.recorder.receive(
+                EncodedFrame(
+                    track=Track.VIDEO,
+                    decode_time=time,
+                    presentation_time=time,
+                    keyframe=number % (2 * self.interval) == 0,
+                    data=b"a picture",
+                )
+            )
+
+
+BEGIN = timedelta(hours=1)
+CONFIGURATION = CodecConfiguration(codec=VideoCodec.H264, data=FORMAT.configuration)
+
+
+@virtual_time
+async def test_the_source_is_recorded_in_parts_of_its_own_as_far_as_the_segments_reach() -> None:
+    recording = SourceRecording(fine())
+    recording.recorder.receive(CONFIGURATION)
+    recording.receive(range(23))
+    recording.take([cut(11), cut(12, rung=SLOTS[1])])
+    await recording.recorder.finish(within=60)
+    assert recording.ranges == [(0, 4), (5, 9), (10, 12)]
+    assert {part.rung for part in recording.parts} == {SOURCE}
+    assert recording.count("recording_parts_written") == 3
+
+
+@virtual_time
+async def test_a_source_without_keyframes_is_let_go_and_taken_up_at_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P8. What is let go is made of the best rung's segments when the recording is finalized."""
+    monkeypatch.setattr(module, "MAX_WAITING_BYTES", 60 * len(b"a picture"))
+    recording = SourceRecording(fine(), interval=60)
+    with caplog.at_level(logging.WARNING):
+        recording.receive(range(62))
+    assert [record.__dict__["reason"] for record in caplog.records] == ["there is no keyframe for too long"]
+    await recording.recorder.finish(within=60)
+    assert recording.ranges == [(30, 30)]
+    assert recording.count("recording_parts_lost") == 1
+
+
+@virtual_time
+async def test_a_source_that_never_began_leaves_nothing() -> None:
+    recording = SourceRecording(fine())
+    await recording.recorder.finish(within=60)
+    assert recording.parts == []

@@ -2,15 +2,13 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
-import av
 import pytest
-from av.audio.codeccontext import AudioCodecContext
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketcast.codecs.opus import silent_packet
 from ingest.encode.source import parse_audio
 from ingest.feed import AudioCodec, EncodedFrame, Track
-from ingest.feed.opus import silent_packet
 from ingest.feed.silence import (
     DISTANCE,
     FIRST_PATIENCE,
@@ -20,7 +18,6 @@ from ingest.feed.silence import (
     SILENT_SAMPLE_RATE,
     UNCORRECTED,
     SilenceFiller,
-    silent_frame,
     sound_of,
 )
 
@@ -34,18 +31,6 @@ def audio(time: timedelta) -> EncodedFrame:
     return EncodedFrame(
         track=Track.AUDIO, decode_time=time, presentation_time=time, keyframe=True, data=b"sound"
     )
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6])
-def test_a_silent_frame_decodes_to_zeros_in_every_arrangement_of_channels(channels: int) -> None:
-    decoder = av.CodecContext.create("aac", "r")
-    assert isinstance(decoder, AudioCodecContext)
-    decoder.extradata = (0x1180 | channels << 3).to_bytes(2)
-    for _ in range(3):
-        (frame,) = decoder.decode(av.Packet(silent_frame(channels)))
-        assert frame.layout.nb_channels == channels
-        assert frame.samples == 1024
-        assert not frame.to_ndarray().any()
 
 
 def test_the_silent_configuration_says_what_its_constants_say() -> None:

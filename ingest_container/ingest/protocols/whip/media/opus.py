@@ -4,7 +4,7 @@ import struct
 from datetime import timedelta
 from typing import Final
 
-from ingest.feed.opus import packet_duration
+from bucketcast.codecs.opus import packet_duration
 
 # RFC 7845, 5.1. Whatever rate the source has, Opus over RTP counts 48,000 a second (RFC 7587, 4.1).
 _HEAD: Final = struct.Struct("<8sBBHIhB")

@@ -6,7 +6,7 @@ from av.audio.codeccontext import AudioCodecContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feed.opus import packet_duration, silent_packet
+from bucketcast.codecs.opus import packet_duration, silent_packet
 
 
 def head(channels: int) -> bytes:
