@@ -14,6 +14,7 @@ from bucketcast.recording.samples import Samples, SegmentSamples, ticks
 from bucketcast.recording.segment_samples import read_segment
 from bucketcast.records import record_object
 from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
+from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import (
     BitsPerSecond,
     BroadcastNumber,
@@ -30,7 +31,9 @@ from bucketcast.stream.object_names import seal_name, session_record_name
 from bucketcast.stream.seal import Seal
 from bucketcast.stream.session_record import EncodedRung, FrameRate, SessionRecord
 from ingest.deliver.part_writer import PART_DURATION
+from ingest.deliver.source_parts import SourceClock, SourceCutter, SourceFormat, SourcePart, source_format
 from ingest.encode import CutSegment, EncoderFailed, Opening, SessionEncoder, plan_encoding
+from ingest.feed import EncodedFrame, Track
 from local_system.system import NotStarted
 from tools.clip_feed import read_feed
 from tools.frame_strip import Clip, make_clip
@@ -80,6 +83,34 @@ def media(clip: Clip, *, audio_bitrate: int) -> Media:
         configuration=StreamConfiguration(
             rungs=(rung,), audio_bitrate=BitsPerSecond(audio_bitrate), segment_duration=SEGMENT
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The feed of a clip as it is recorded where the source itself is."""
+
+    format: SourceFormat
+    clock: SourceClock
+    frames: Sequence[EncodedFrame]
+
+    def parts(self) -> Iterator[SourcePart]:
+        """Cut the feed as the recorder does."""
+        cutter = SourceCutter(self.clock, per_part=SEGMENTS_PER_PART)
+        found = [cutter.add(frame) for frame in self.frames]
+        yield from (part for part in [*found, cutter.finish(SegmentIndex(0))] if part is not None)
+
+
+def read_source(clip: Clip) -> Source:
+    """Return the feed of *clip*."""
+    items = read_feed(make_clip(clip))
+    frames = [item for item in items if isinstance(item, EncodedFrame)]
+    origin = next(frame.presentation_time for frame in frames if frame.track is Track.VIDEO)
+    grid = SegmentGrid(frame_rate=clip.frame_rate, segment_duration=SEGMENT)
+    return Source(
+        format=source_format(items, adaptive=False),
+        clock=SourceClock(origin=origin, grid=grid),
+        frames=frames,
     )
 
 

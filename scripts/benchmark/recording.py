@@ -19,7 +19,17 @@ from benchmark import charges
 from benchmark.charges import HOUR, Counts
 from benchmark.figures import Charge, Figure, Outcome, slope
 from benchmark.prices import LISTED, PRICES, REGION
-from benchmark.recorded_media import LAP, LEAD, SEGMENT, SEGMENTS_PER_PART, converted, cut, lap, media
+from benchmark.recorded_media import (
+    LAP,
+    LEAD,
+    SEGMENT,
+    SEGMENTS_PER_PART,
+    converted,
+    cut,
+    lap,
+    media,
+    read_source,
+)
 from benchmark.recording_runs import Checked, HeaderRun, Run, header_run, run, storage
 from benchmark.setting import Setting
 from bucketcast.recording.part import write_part
@@ -48,8 +58,9 @@ GROWTH_GOAL: Final = 1.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converting:
-    """How many CPU *seconds* it took, each time, to convert *media*, which has *size* bytes."""
+    """How many CPU *seconds* it took, each time, to convert *media* of *what*, which has *size* bytes."""
 
+    what: str
     media: timedelta
     size: int
     seconds: tuple[float, ...]
@@ -70,7 +81,8 @@ def measure(setting: Setting) -> list[Outcome]:
             longest = header_run(cloud, encoded, one_lap, LONGEST / share, folder)
         outcomes += finalize_figures(rate, runs)
         outcomes += header_figures(rate, longest)
-        outcomes += converting_figures(rate, _convert(rate, setting.ffmpeg))
+        for converting in _convert(rate, setting.ffmpeg):
+            outcomes += converting_figures(rate, converting)
         if rate == FRAME_RATES[-1]:  # pictures take no operations
             outcomes += operation_figures(runs[-1])
     return outcomes
@@ -124,10 +136,13 @@ def converting_figures(rate: int, converting: Converting) -> list[Outcome]:
     seconds = converting.media.total_seconds()
     return [
         Figure(
-            name=f"recorder at {rate} fps, {converting.size * 8 / seconds / 1e6:.1f} Mb/s: converting",
+            name=(
+                f"recorder of the {converting.what} at {rate} fps,"
+                f" {converting.size * 8 / seconds / 1e6:.1f} Mb/s: converting"
+            ),
             value=median(converting.seconds) / seconds,
             unit="CPU",
-            method="CPU seconds of read_segment and write_part per second of media, in one thread; the median",
+            method="CPU seconds from the segments or frames to their parts per second, one thread; the median",
             count=len(converting.seconds),
             goal=CONVERTING_GOAL,
         )
@@ -242,20 +257,30 @@ def _clip(rate: int, *, height: int, bitrate: int, duration: timedelta) -> Clip:
     )
 
 
-def _convert(rate: int, ffmpeg: Path) -> Converting:
-    """Convert some parts of the best rung as the recorder does."""
+def _convert(rate: int, ffmpeg: Path) -> Iterator[Converting]:
+    """Convert some parts of the best rung, and of the source itself, as their recorders do."""
     length = CONVERTED_PARTS * SEGMENTS_PER_PART * SEGMENT
     clip = _clip(rate, height=720, bitrate=TOP_BITRATE, duration=length)
     segments = cut(media(clip, audio_bitrate=AUDIO_BITRATE), ffmpeg)
+    source = read_source(clip)
 
-    def seconds() -> float:
-        began = time.thread_time()
+    def best_rung() -> None:
         for begin in range(0, len(segments), SEGMENTS_PER_PART):
             write_part([converted(segment) for segment in segments[begin : begin + SEGMENTS_PER_PART]])
+
+    def itself() -> None:
+        for part in source.parts():
+            write_part(list(part.samples(source.format)))
+
+    def seconds(convert: Callable[[], None]) -> float:
+        began = time.thread_time()
+        convert()
         return time.thread_time() - began
 
-    return Converting(
-        media=length,
-        size=sum(len(segment.data) for segment in segments),
-        seconds=tuple(seconds() for _ in range(ROUNDS)),
-    )
+    for what, size, convert in (
+        ("best rung", sum(len(segment.data) for segment in segments), best_rung),
+        ("source", sum(len(frame.data) for frame in source.frames), itself),
+    ):
+        yield Converting(
+            what=what, media=length, size=size, seconds=tuple(seconds(convert) for _ in range(ROUNDS))
+        )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmark import finalizing
 from benchmark.figures import Charge, Figure, Outcome
 from benchmark.finalizing import Finalized, Made, read_result, write_heads
-from benchmark.recorded_media import LAP, LEAD, SEGMENT, SEGMENTS_PER_PART, parts, repeated
+from benchmark.recorded_media import LAP, LEAD, SEGMENT, SEGMENTS_PER_PART, parts, read_source, repeated
 from benchmark.recording import (
     LENGTHS,
     Converting,
@@ -37,6 +37,7 @@ from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber,
 from bucketcast.stream.silence import CLOCK_START
 from ingest.deliver.part_writer import PART_DURATION
 from local_cloud.operations import CountedOperation, PriceClass
+from tools.frame_strip import Clip
 from unit.bucketcast.recording.made_segments import FORMAT
 
 STREAM, SESSION, RUNG = StreamId("bench"), SessionNumber(1), RungName("144p")
@@ -212,9 +213,19 @@ def test_of_a_header_alone_the_memory_since_it_began_is_told() -> None:
 
 
 def test_converting_is_told_by_the_second_of_media() -> None:
-    converting = Converting(media=timedelta(seconds=20), size=12_500_000, seconds=(0.2, 9.0, 0.4))
+    converting = Converting(
+        what="source", media=timedelta(seconds=20), size=12_500_000, seconds=(0.2, 9.0, 0.4)
+    )
     [figure] = converting_figures(30, converting)
     assert isinstance(figure, Figure)
-    assert figure.name == "recorder at 30 fps, 5.0 Mb/s: converting"
+    assert figure.name == "recorder of the source at 30 fps, 5.0 Mb/s: converting"
     assert figure.value == pytest.approx(0.02)
     assert figure.is_met
+
+
+def test_a_source_is_cut_into_parts_that_hold_all_of_it() -> None:
+    clip = Clip(width=64, height=64, duration=timedelta(seconds=21), keyframe_interval=timedelta(seconds=1))
+    source = read_source(clip)
+    found = list(source.parts())
+    assert [(part.first, part.last) for part in found] == [(0, 4), (5, 9), (10, 10)]
+    assert [frame for part in found for frame in part.frames] == source.frames
