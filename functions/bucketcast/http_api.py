@@ -147,6 +147,7 @@ def _of_stream(request: Request, owner: Owner, stream: StreamId, path: list[str]
         case ["rebuild"]:
             _method(request, "POST")
             restore(stream, owner.publisher)
+            owner.recordings.restore(stream)
             return _json(owner.streams.view(stream))
         case ["recordings"]:
             _method(request, "GET")

@@ -55,7 +55,10 @@ class Archive(Bucket, Protocol):
         """
 
     def copy_from(self, source: Self, name: str, made: MadeObject, *, if_generation: Generation) -> ObjectFacts:
-        """Make *made* a copy of *source*'s *name*; raises NotFound if that is gone, and what `write` raises."""
+        """Make *made* a copy of *source*'s *name*.
+
+        Raises NotFound if that is gone, Refused if it cannot be copied in time, and what `write` raises.
+        """
 
     def keep(self, name: str, custom_time: datetime) -> None:
         """Let lifecycle rules count from *custom_time* for *name*, if it is there; it never goes back."""

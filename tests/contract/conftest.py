@@ -32,6 +32,7 @@ DEVIATIONS = {
         "test_composing_needs_the_sources_generations": "ignores conditions on compositions",
         "test_copying_needs_both_generations": "ignores conditions on copies",
         "test_rewriting_needs_both_generations": "ignores conditions on rewrites",
+        "test_a_rewrite_to_another_location_takes_several_calls": "rewrites at once between locations",
         "test_an_upload_can_be_asked_how_much_has_come": "takes the question for the last chunk",
         "test_pages_count_prefixes_too": "counts only objects",
         "test_only_the_fields_asked_for": "answers with all fields",

@@ -1,17 +1,26 @@
 """What a port promises, of the fake that unit tests rely on and of the adapter that production runs."""
 
 import dataclasses
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from time import monotonic
 from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
 
-from bucketcast.errors import InvalidRecord, NotFound, PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.errors import (
+    InvalidRecord,
+    NotFound,
+    PreconditionFailed,
+    Refused,
+    TooManyWrites,
+    Unavailable,
+)
 from bucketcast.gcp.clients import firestore_client, storage_client
 from bucketcast.gcp.firestore import STREAMS, TIMEOUT, FirestoreStreamDocuments
 from bucketcast.gcp.storage import CloudStorageBucket, crc32c
@@ -27,6 +36,7 @@ from stream_world import A, World, uploaded
 
 FAKE, ADAPTER = "fake", "adapter"
 BUCKET = "media"
+MEBIBYTE = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +260,43 @@ def test_a_patient_adapter_outlasts_what_passes(
         for _ in range(6):
             new = new_object()
             assert patient.write(new, if_generation=ABSENT).name == new.name
+
+
+@pytest.fixture
+def far_away(cloud: RunningLocalCloud) -> Iterator[CloudStorageBucket]:
+    """A bucket in another location; whoever looks at its clock looks ten minutes later."""
+    minutes = count(step=10)
+    with closing(storage_client("demo", emulated=True)) as client:
+        name = f"far-{uuid4().hex}"
+        client.create_bucket(name, location="EU")
+        yield CloudStorageBucket(client, name, patience=0, monotonic=lambda: 60.0 * next(minutes))
+
+
+def test_a_copy_to_another_location_goes_on_until_it_is_there_and_says_why_that_takes_time(
+    adapted_bucket: CloudStorageBucket, far_away: CloudStorageBucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = bytes(3 * MEBIBYTE)
+    made, [source] = made_object(broadcast="7"), written(adapted_bucket, content)
+    with caplog.at_level(logging.WARNING):
+        facts = far_away.copy_from(adapted_bucket, source, made, if_generation=ABSENT)
+    assert (facts.size, facts.crc32c, facts.metadata) == (len(content), crc32c(content), {"broadcast": "7"})
+    [said] = [record for record in caplog.records if "location or storage class" in record.message]
+    assert said.__dict__["object"] == made.name
+    caplog.clear()
+    adapted_bucket.copy_from(adapted_bucket, source, made_object(), if_generation=ABSENT)
+    assert "location" not in caplog.text
+
+
+def test_a_copy_to_another_location_that_takes_too_long_names_the_cause_and_leaves_nothing(
+    adapted_bucket: CloudStorageBucket, far_away: CloudStorageBucket
+) -> None:
+    """Its bound is time, since a copy that is begun anew never comes further."""
+    made, [source] = made_object(), written(adapted_bucket, bytes(4 * MEBIBYTE))
+    for _ in range(2):
+        with pytest.raises(Refused, match="location or storage class") as refused:
+            far_away.copy_from(adapted_bucket, source, made, if_generation=ABSENT)
+        assert f"{3 * MEBIBYTE} of {4 * MEBIBYTE} bytes" in str(refused.value)
+    assert far_away.facts(made.name) is None
 
 
 def test_a_storage_that_refuses_connections_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

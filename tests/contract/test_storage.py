@@ -523,6 +523,26 @@ class TestCopies:
         assert bucket.blob("copy").rewrite(source) == (None, 7, 7)
         assert bucket.blob("copy").download_as_bytes() == b"content"
 
+    def test_a_rewrite_to_another_location_takes_several_calls(self, backend: StorageBackend) -> None:
+        """Each goes on where the token of the one before says, and only there."""
+        source, far = backend.create_bucket().blob("source"), backend.create_bucket_in("EU")
+        content = bytes(range(256)) * (4 * 2560)
+        source.upload_from_string(content)
+        copy, size = far.blob("copy"), len(content)
+        token, copied, total = copy.rewrite(source)
+        assert (copied, total) == (size * 2 // 5, size)
+        with pytest.raises(exceptions.BadRequest):
+            far.blob("another").rewrite(source, token=token)
+        with pytest.raises(exceptions.BadRequest):
+            far.blob("copy").rewrite(source, token="no-token")
+        with pytest.raises(exceptions.PreconditionFailed):
+            far.blob("copy").rewrite(source, token=token, if_generation_match=7)
+        token, copied, _ = copy.rewrite(source, token=token)
+        assert copied == size * 4 // 5
+        assert not far.blob("copy").exists()
+        assert copy.rewrite(source, token=token) == (None, size, size)
+        assert far.blob("copy").download_as_bytes() == content
+
     def test_a_missing_source_is_not_found(self, bucket: Bucket) -> None:
         with pytest.raises(exceptions.NotFound):
             bucket.copy_blob(bucket.blob("missing"), bucket, "copy")

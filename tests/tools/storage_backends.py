@@ -41,6 +41,10 @@ class StorageBackend:
         """A new private bucket."""
         return self.client.create_bucket(f"bucket-{uuid4().hex}")
 
+    def create_bucket_in(self, location: str) -> Bucket:
+        """A new private bucket in another location than those of `create_bucket`."""
+        return self.client.create_bucket(f"bucket-{uuid4().hex}", location=location)
+
     def create_public_bucket(self) -> Bucket:
         """A new bucket that everyone may read, from pages of any origin."""
         if self.store is None:

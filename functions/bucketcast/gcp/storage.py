@@ -1,10 +1,11 @@
 """Cloud Storage behind the ports Bucket and Archive."""
 
 import base64
+import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Final, Self, TypeVar
 
 import google_crc32c
@@ -14,8 +15,17 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import InvalidResponse
 
-from bucketcast.errors import BucketcastError, NotFound, PreconditionFailed, TooManyWrites, Unavailable
+from bucketcast.errors import (
+    BucketcastError,
+    NotFound,
+    PreconditionFailed,
+    Refused,
+    TooManyWrites,
+    Unavailable,
+)
 from bucketcast.objects import Generation, MadeObject, NewObject, ObjectFacts
+
+_log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -25,6 +35,10 @@ READ_TIMEOUT: Final = 10.0
 # Cloud Storage moves the bytes of what it makes of other objects: it answers within half a minute, if only with
 # a token to go on with.
 MAKING_TIMEOUT: Final = 60.0
+# Between buckets of one location and storage class a copy is one call, however large. Otherwise bytes move, and
+# whoever waits for a finalize does so for half an hour. The token with which a copy could go on afterwards is
+# not kept: it would only serve a deployment that pays for the way of every recording, which ours is not.
+COPYING_TIME: Final = timedelta(minutes=25)
 
 _PASSING = (
     exceptions.ServerError,
@@ -38,11 +52,14 @@ _PASSING = (
 class CloudStorageBucket:
     """One bucket, through the official client. Safe to use from several threads."""
 
-    def __init__(self, client: Client, name: str, *, patience: float) -> None:
+    def __init__(
+        self, client: Client, name: str, *, patience: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         """Use *client* for the bucket *name*, trying again for *patience* seconds what fails in passing.
 
         0 leaves trying again to the caller. More than one write a second to a name is never tried again here.
         """
+        self._monotonic = monotonic
         self._bucket = client.bucket(name)
         self._client = client
         self._retry = (
@@ -128,23 +145,36 @@ class CloudStorageBucket:
         return self._made(blob)
 
     def copy_from(self, source: Self, name: str, made: MadeObject, *, if_generation: Generation) -> ObjectFacts:
-        """See Archive.copy_from."""
-        blob = self._to_be_made(made)
-        original = source._bucket.blob(name)
-        token = None
-        while True:  # a large object is copied in several calls
-            token, _, _ = _of_what_is_there(
-                partial(
-                    blob.rewrite,
-                    original,
+        """See Archive.copy_from; it is Refused where bytes have to move, and take longer than COPYING_TIME."""
+        blob, began = self._to_be_made(made), self._monotonic()
+
+        def rewritten(token: str | None) -> tuple[str | None, int, int]:
+            answer: tuple[str | None, int, int] = _of_what_is_there(
+                lambda: blob.rewrite(
+                    source._bucket.blob(name),
                     token=token,
                     if_generation_match=if_generation,
                     timeout=(CONNECT_TIMEOUT, MAKING_TIMEOUT),
                     retry=self._retry,
                 )
             )
-            if token is None:
-                return self._made(blob)
+            return answer
+
+        token, copied, size = rewritten(None)
+        if token is not None:
+            buckets = {"source": source._bucket.name, "target": self._bucket.name}
+            _log.warning(
+                "a copy takes several calls: its buckets differ in location or storage class",
+                extra={"object": made.name, "bytes": size, **buckets},
+            )
+        while token is not None:
+            if self._monotonic() - began >= COPYING_TIME.total_seconds():
+                raise Refused(
+                    f"{copied} of {size} bytes of {made.name} were copied in {COPYING_TIME}: the buckets"
+                    f" {source._bucket.name} and {self._bucket.name} differ in location or storage class"
+                )
+            token, copied, size = rewritten(token)
+        return self._made(blob)
 
     def keep(self, name: str, custom_time: datetime) -> None:
         """See Archive.keep."""

@@ -1,28 +1,40 @@
 """Clean-up: what nobody needs any more goes, a day after its broadcast ended.
 
-Safe twice and when killed half-way: a session's seal goes last, and until then the next clean-up finds it.
+Safe twice and when killed half-way: a session's seal goes last, and until then the next clean-up finds it. A
+stream's document remembers how long nothing expires: an hourly clean-up costs what goes, not what there was.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bucketcast.errors import BucketcastError
+from bucketcast.errors import BucketcastError, PreconditionFailed
 from bucketcast.handlers.deletion import Deletions, in_slices
 from bucketcast.handlers.recordings import Recordings
+from bucketcast.objects import ObjectFacts
 from bucketcast.ports import Archive
 from bucketcast.recording.document import RecordingDocument, RecordingState
 from bucketcast.recording.names import joined_prefix, session_parts_prefix, vod_workplace
 from bucketcast.records import decode_record
 from bucketcast.stream.configuration import RecordingMode
-from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.expiry import KEPT, ExpiredSession, SealedSession, expired_sessions
-from bucketcast.stream.identifiers import BroadcastNumber, RungName, SegmentIndex, StreamId
+from bucketcast.stream.document import CleanedUp, StreamDocument
+from bucketcast.stream.expiry import (
+    KEPT,
+    ExpiredSession,
+    SealedSession,
+    cleaned_up,
+    expired_sessions,
+    has_expired,
+    kept,
+)
+from bucketcast.stream.identifiers import BroadcastNumber, Revision, RungName, SegmentIndex, StreamId
 from bucketcast.stream.object_names import (
     parse_segment_name,
     seal_name,
@@ -42,7 +54,7 @@ NAMES_SHOWN: Final = 100
 KEPT_ANEW: Final = timedelta(days=15)
 
 
-class CleanedUp(Struct, frozen=True, kw_only=True):
+class CleanUpResult(Struct, frozen=True, kw_only=True):
     """What went, or would go: how many objects, the *names* of some, and whether there is *more* to do."""
 
     objects: int
@@ -58,7 +70,7 @@ class CleanUp:
     recordings: Recordings
     executor: Executor  # deletes several objects at the same time
 
-    def clean_up(self, *, dry_run: bool, within: timedelta) -> CleanedUp:
+    def clean_up(self, *, dry_run: bool, within: timedelta) -> CleanUpResult:
         """Delete what has expired, or with *dry_run* say what would go; begin nothing after *within*."""
         until = self.deletions.clock.now() + within
         names: list[str] = []
@@ -70,7 +82,7 @@ class CleanUp:
                 more = True
                 break
         _log.info("cleaned up", extra={"objects": count, "dry_run": dry_run, "more": more})
-        return CleanedUp(objects=count, names=tuple(names), more=more)
+        return CleanUpResult(objects=count, names=tuple(names), more=more)
 
     def _expired(self, *, dry_run: bool) -> Iterator[list[str]]:
         for document in list(self.deletions.documents.all()):
@@ -82,20 +94,27 @@ class CleanUp:
         yield from self.deletions.unburied() if dry_run else self.deletions.bury()
 
     def _of_stream(self, document: StreamDocument, *, dry_run: bool) -> Iterator[list[str]]:
-        sealed = self._sealed(document)
-        known = {
-            recording.broadcast: recording for recording in self.deletions.recordings.of_stream(document.stream)
-        }
-        if not dry_run:
-            self._begin_missed(document, sealed, known)
-        expired = expired_sessions(
-            document,
-            sealed,
-            settled={broadcast for broadcast, recording in known.items() if recording.is_finalized},
-            carried={broadcast for broadcast, recording in known.items() if not recording.is_settled},
-            now=self.deletions.clock.now(),
-        )
-        for session in expired:
+        now = self.deletions.clock.now()
+        if not has_expired(document, now):
+            return
+        seals = list(self.deletions.ingest.listed(seals_prefix(document.stream)))
+        if any(now - seal.updated >= KEPT for seal in seals):
+            result = yield from self._of_sessions(document, self._sealed(seals), now=now, dry_run=dry_run)
+        else:
+            result = kept(document, [seal.updated for seal in seals], now=now)
+        if not dry_run and result is not None:
+            self._remember(document.stream, result)
+
+    def _of_sessions(
+        self, document: StreamDocument, sealed: Sequence[SealedSession], *, now: datetime, dry_run: bool
+    ) -> Generator[list[str], None, CleanedUp | None]:
+        """Delete what has expired of *sealed*, and return how long nothing more of them does."""
+        known = self._recordings(document.stream, sealed)
+        if not dry_run and self._begin_missed(document, sealed, known):
+            known = self._recordings(document.stream, sealed)
+        carried = {broadcast for broadcast, recording in known.items() if not recording.is_settled}
+        settled = {broadcast for broadcast, recording in known.items() if recording.is_finalized}
+        for session in expired_sessions(document, sealed, settled=settled, carried=carried, now=now):
             for some in in_slices(self._objects(document, session)):
                 if not dry_run:
                     list(self.executor.map(lambda found: found[0].delete(found[1]), some))
@@ -109,13 +128,28 @@ class CleanUp:
                     seal_name(document.stream, session.session),
                 ):
                     self.deletions.ingest.delete(name)
+        return cleaned_up(document, sealed, carried=carried, now=now)
 
-    def _sealed(self, document: StreamDocument) -> list[SealedSession]:
-        """The sealed sessions of a stream, if any of them may have expired."""
-        now = self.deletions.clock.now()
-        facts = list(self.deletions.ingest.listed(seals_prefix(document.stream)))
-        if not any(now - seal.updated >= KEPT for seal in facts):
-            return []
+    def _remember(self, stream: StreamId, result: CleanedUp) -> None:
+        """Store *result*, unless the document is just being replaced: then the next clean-up looks again."""
+        documents = self.deletions.documents
+        if (stored := documents.read(stream)) is not None:
+            revision = Revision(stored.document.revision + 1)
+            with suppress(PreconditionFailed):
+                documents.replace(
+                    replace(stored.document, cleaned_up=result, revision=revision), version=stored.version
+                )
+
+    def _recordings(
+        self, stream: StreamId, sealed: Iterable[SealedSession]
+    ) -> dict[BroadcastNumber, RecordingDocument]:
+        """What is known of the recordings of the broadcasts that *sealed* belong to."""
+        broadcasts = {session.seal.broadcast for session in sealed}
+        found = self.executor.map(lambda number: self.deletions.recordings.read(stream, number), broadcasts)
+        return {stored.document.broadcast: stored.document for stored in found if stored is not None}
+
+    def _sealed(self, facts: Sequence[ObjectFacts]) -> list[SealedSession]:
+        """The sealed sessions whose seals are listed as *facts*."""
         contents = self.executor.map(self.deletions.ingest.read, [seal.name for seal in facts])
         return [
             SealedSession(seal=decode_record(Seal, content), sealed=seal.updated)
@@ -128,15 +162,18 @@ class CleanUp:
         document: StreamDocument,
         sealed: Iterable[SealedSession],
         known: Mapping[BroadcastNumber, RecordingDocument],
-    ) -> None:
-        """Start the recordings of broadcasts whose end nobody saw in time."""
+    ) -> bool:
+        """Start the recordings of broadcasts whose end nobody saw in time; say whether there were any."""
         if document.configuration.recording is RecordingMode.OFF:
-            return
-        for broadcast in sorted({session.seal.broadcast for session in sealed}):
-            recording = known.get(broadcast)
-            missed = recording is None or recording.state is RecordingState.RECORDING
-            if missed and broadcast <= document.ended_broadcasts:
-                self.recordings.begin(document.stream, broadcast)
+            return False
+        missed = [
+            broadcast
+            for broadcast in sorted({session.seal.broadcast for session in sealed})
+            if broadcast <= document.ended_broadcasts and _is_missed(known.get(broadcast))
+        ]
+        for broadcast in missed:
+            self.recordings.begin(document.stream, broadcast)
+        return bool(missed)
 
     def _objects(self, document: StreamDocument, expired: ExpiredSession) -> Iterator[tuple[Archive, str]]:
         """What goes of a session, but for its record and its seal."""
@@ -172,3 +209,7 @@ class CleanUp:
     def _record(self, stream: StreamId, expired: ExpiredSession) -> SessionRecord | None:
         content = self.deletions.ingest.read(session_record_name(stream, expired.session))
         return None if content is None else decode_record(SessionRecord, content)
+
+
+def _is_missed(recording: RecordingDocument | None) -> bool:
+    return recording is None or recording.state is RecordingState.RECORDING

@@ -13,8 +13,10 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final, TypeVar
 
-from bucketcast.errors import NotFound, PreconditionFailed, Refused, Unavailable
-from bucketcast.objects import ABSENT
+from msgspec.structs import replace
+
+from bucketcast.errors import NotFound, PreconditionFailed, Refused, TooManyWrites, Unavailable
+from bucketcast.objects import ABSENT, ObjectFacts
 from bucketcast.ports import (
     MAX_ROUNDS,
     Archive,
@@ -121,11 +123,11 @@ class Deletions:
         its id would give them to another one.
         """
         for stone in self._tombstones():
-            there = self.ingest.facts(tombstone_name(stone.stream))
+            there, is_buried = self.ingest.facts(tombstone_name(stone.stream)), self._is_buried(stone)
             yield from self._erase(stone)
-            if there and not stone.keep_recordings and self.clock.now() - stone.deleted >= BURIED:
-                with suppress(PreconditionFailed):
-                    self.ingest.delete(there.name, generation=there.generation)
+            if there is not None and is_buried:
+                with suppress(PreconditionFailed, TooManyWrites):
+                    self._lay_to_rest(stone, there)
 
     def unburied(self) -> Iterator[list[str]]:
         """The names of what `bury` would erase, some at a time."""
@@ -133,9 +135,21 @@ class Deletions:
             for some in in_slices(self._remains(stone)):
                 yield [name for _, name in some]
 
+    def _is_buried(self, stone: Tombstone) -> bool:
+        return self.clock.now() - stone.deleted >= BURIED
+
+    def _lay_to_rest(self, stone: Tombstone, there: ObjectFacts) -> None:
+        """Forget *stone*, or where it keeps recordings that there is anything to erase beside them."""
+        if stone.keep_recordings:
+            rested = record_object(there.name, replace(stone, at_rest=True))
+            self.ingest.write(rested, if_generation=there.generation)
+        else:
+            self.ingest.delete(there.name, generation=there.generation)
+
     def _tombstones(self) -> Iterator[Tombstone]:
+        """The tombstones that are not at rest."""
         for _, name in list(parsed_names(self.ingest.names(TOMBSTONES))):
-            if (stone := self._read(name.stream)) is not None:
+            if (stone := self._read(name.stream)) is not None and not stone.at_rest:
                 yield stone
 
     def _read(self, stream: StreamId) -> Tombstone | None:

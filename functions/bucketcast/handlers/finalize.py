@@ -99,7 +99,8 @@ class Finalizer:
         """Make the files of *broadcast*, whose sessions are all sealed, and return its document.
 
         Raises NotFound for a recording that was never begun, Unavailable and TooManyWrites for what may pass,
-        InvalidRecord where what was joined is not what it should be.
+        InvalidRecord where what was joined is not what it should be, Refused where its buckets lie too far
+        apart. A copy that is killed between two calls begins anew, behind what was joined.
         """
         self._read(stream, broadcast)
         sessions = list(self._sessions(stream, broadcast))

@@ -31,7 +31,7 @@ class Reaper:
     executor: Executor  # publishes several streams at the same time; not the one that its publisher waits for
 
     def reap(self) -> list[StreamDocument]:
-        """Publish every stream that is on air, interrupted or ended lately, or has sessions to seal.
+        """Publish every stream that is on air, interrupted or ended lately, has sessions to seal, or was lost.
 
         A stream whose document is gone gets it back. Returns the documents of those that could be published.
         """
@@ -52,6 +52,10 @@ class Reaper:
 
 
 def is_settled(document: StreamDocument, now: datetime) -> bool:
-    """Whether nothing more will come of *document* by itself."""
+    """Whether nothing more will come of *document* by itself, nor is to be restored."""
     over = document.state in (StreamState.IDLE, StreamState.ENDED) and now - document.since >= SETTLING
-    return over and all(session.sealed or now - session.claimed >= UNDELIVERED for session in document.sessions)
+    return (
+        over
+        and not document.unrestored
+        and all(session.sealed or now - session.claimed >= UNDELIVERED for session in document.sessions)
+    )

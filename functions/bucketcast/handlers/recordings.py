@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bucketcast.errors import BucketcastError, NotFound, PreconditionFailed, Unavailable
+from bucketcast.errors import BucketcastError, InvalidRecord, NotFound, PreconditionFailed, Unavailable
 from bucketcast.handlers.publish import Publisher
 from bucketcast.objects import ABSENT
 from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, Executions, RecordingDocuments, StoredRecording
@@ -30,30 +31,32 @@ from bucketcast.recording.document import (
     failed,
     over,
     resting_broadcast,
+    restored,
     resumed,
     vod_begun,
     vod_failed,
     vod_published,
     vod_resumed,
+    wait_for_rest,
     went_on,
     with_execution,
     with_vod_execution,
 )
 from bucketcast.recording.index import RECORDINGS_SHOWN, index_name, index_object
-from bucketcast.recording.names import facts_names, recordings_folder
+from bucketcast.recording.names import facts_names, recording_facts_name, recordings_folder
 from bucketcast.recording.vod import TaskProgress, vod_facts_name, vod_progress_prefix
 from bucketcast.records import decode_record
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.identifiers import BroadcastNumber, StreamId
+from bucketcast.stream.identifiers import BroadcastNumber, Revision, StreamId
 from bucketcast.stream.lifecycle import StreamState
-from bucketcast.stream.publication import is_over, reconnect_until
+from bucketcast.stream.publication import is_over
 
 _log = logging.getLogger(__name__)
 
 WORKFLOW: Final = "finalize_recording"
 VOD_WORKFLOW: Final = "reencode_vod"
-# What is still to be sealed, or was just interrupted anew, is asked for again after as long.
-SOON: Final = timedelta(seconds=2)
+# Of the scheduler's minute it takes some twenty seconds to look for as many: four calls for each that is there.
+RESTORED_AT_ONCE: Final = 200
 
 
 class Rest(Struct, frozen=True, kw_only=True):
@@ -140,14 +143,29 @@ class Recordings:
     def reap(self, reaped: Iterable[StreamDocument]) -> None:
         """See to the recordings of the streams that were *reaped*; start again what an execution should carry.
 
-        Events may be lost, and executions die: once a minute all that is due is looked at.
+        Events may be lost, and executions die: once a minute all that is due is looked at. So is what became of
+        the recordings of streams whose documents were lost, RESTORED_AT_ONCE in all.
         """
+        left = RESTORED_AT_ONCE
         for document in reaped:
             with self._logging_trouble(document.stream):
                 self.see(document)
+            with self._logging_trouble(document.stream):
+                left -= self._restore(document, at_most=left)
         for recording in list(self.documents.unsettled()):
             with self._logging_trouble(recording.stream):
                 self._resume(recording)
+
+    def restore(self, stream: StreamId) -> None:
+        """Look for recordings of *stream* without a document, and give them theirs back; raises NotFound.
+
+        Beyond RESTORED_AT_ONCE the reaper goes on with them.
+        """
+        document = self._replace_stream(
+            stream, lambda known: replace(known, unrestored=max(known.unrestored, known.ended_broadcasts))
+        )
+        self.see(document)
+        self._restore(document, at_most=RESTORED_AT_ONCE)
 
     def finalize_again(self, stream: StreamId, broadcast: BroadcastNumber) -> None:
         """Start a recording that has failed, or its VOD if that has, once more; raises NotFound."""
@@ -162,7 +180,7 @@ class Recordings:
     def rest(self, stream: StreamId, broadcast: BroadcastNumber) -> Rest:
         """End *broadcast* of *stream* if its reconnect window ran out, and say how it stands.
 
-        Raises NotFound for what was never started.
+        Raises NotFound for what was never started, and Refused for what does not come to an end.
         """
         document = self.publisher.publish(stream)
         now = self.clock.now()
@@ -172,9 +190,7 @@ class Recordings:
         if broadcast == document.broadcast and document.state is StreamState.LIVE:
             self._change(stream, broadcast, lambda known: went_on(known, now=now))
             return Rest(over=False, on_air=True)
-        wait = SOON
-        if broadcast == document.broadcast and document.state is StreamState.INTERRUPTED:
-            wait = max(SOON, reconnect_until(document) - now)
+        wait = wait_for_rest(document, self._stored(stream, broadcast).document, now=now)
         return Rest(over=False, on_air=False, seconds=-(-wait // timedelta(seconds=1)))
 
     def show(self, stream: StreamId) -> None:
@@ -185,9 +201,8 @@ class Recordings:
         for _ in range(MAX_ROUNDS):
             there = self.media.facts(index_name(stream))
             names = self.media.names(recordings_folder(stream))
-            found = map(self.media.read, facts_names(stream, names)[-RECORDINGS_SHOWN:])
-            facts = [decode_record(RecordingFacts, content) for content in found if content is not None]
-            new = index_object(stream, facts, frozenset(names))
+            found = map(self._facts, facts_names(stream, names)[-RECORDINGS_SHOWN:])
+            new = index_object(stream, filter(None, found), frozenset(names))
             if there is not None and self.media.read(new.name) == new.content:
                 return
             with suppress(PreconditionFailed):
@@ -220,6 +235,64 @@ class Recordings:
         now = self.clock.now()
         self._change(stream, broadcast, lambda known: failed(known, step=step, reason=reason, now=now))
         _log.error("a recording failed", extra={"stream": stream, "broadcast": broadcast, "step": step})
+
+    def _restore(self, document: StreamDocument, *, at_most: int) -> int:
+        """Restore the recordings of the last *at_most* unrestored broadcasts, and say how many they were.
+
+        The last broadcast's is not among them: `see` has it made again, with the VOD that may still be due.
+        """
+        last = document.unrestored
+        first = max(0, last - at_most)
+        for broadcast in map(BroadcastNumber, range(last, first, -1)):
+            if broadcast != resting_broadcast(document):
+                self._restore_one(document, broadcast)
+        if first < last:
+            self._replace_stream(
+                document.stream, lambda known: replace(known, unrestored=min(known.unrestored, first))
+            )
+        return last - first
+
+    def _restore_one(self, document: StreamDocument, broadcast: BroadcastNumber) -> None:
+        """Create the document of *broadcast*'s recording, if it has facts and none."""
+        stream = document.stream
+        name = recording_facts_name(stream, broadcast)
+        if (facts := self._facts(name)) is None or (there := self.media.facts(name)) is None:
+            return
+        lost = restored(
+            facts,
+            has_vod=self.media.facts(vod_facts_name(stream, broadcast)) is not None,
+            wants_vod=document.configuration.vod,
+            finalized_at=there.updated,
+        )
+        with suppress(PreconditionFailed):
+            self.documents.create(lost)
+            _log.warning("a recording's document is made again", extra=_extra(lost))
+
+    def _facts(self, name: str) -> RecordingFacts | None:
+        """The facts under *name*, if they can be read: those of other recordings must not wait for them."""
+        content = self.media.read(name)
+        try:
+            return None if content is None else decode_record(RecordingFacts, content)
+        except InvalidRecord:
+            _log.exception("a recording's facts cannot be read", extra={"object": name})
+            return None
+
+    def _replace_stream(
+        self, stream: StreamId, change: Callable[[StreamDocument], StreamDocument]
+    ) -> StreamDocument:
+        """Store what *change* makes of the stream's document, however many replace it at the same time."""
+        documents = self.publisher.documents
+        for _ in range(MAX_ROUNDS):
+            if (stored := documents.read(stream)) is None:
+                raise NotFound(f"there is no stream '{stream}'")
+            changed = change(stored.document)
+            if changed == stored.document:
+                return changed
+            changed = replace(changed, revision=Revision(changed.revision + 1))
+            with suppress(PreconditionFailed):
+                documents.replace(changed, version=stored.version)
+                return changed
+        raise Unavailable(f"changing {stream} found no end in {MAX_ROUNDS} rounds")
 
     @contextmanager
     def _logging_trouble(self, stream: StreamId) -> Iterator[None]:

@@ -17,12 +17,20 @@ from bucketcast.stream.document import StreamDocument
 from bucketcast.stream.expiry import KEPT_FOR_A_RECORDING
 from bucketcast.stream.identifiers import BroadcastNumber, SegmentIndex, SessionNumber, StreamId
 from bucketcast.stream.lifecycle import StreamState
+from bucketcast.stream.publication import reconnect_until
 
 # Whoever decided to start an execution starts it within a second; a minute later it has died in between.
 STARTING: Final = timedelta(minutes=1)
 # An execution retries each step itself; one that was cancelled, or met what no retry outlasts, is begun anew as
 # many times before somebody has to look.
 MAX_EXECUTIONS: Final = 5
+# What is still to be sealed, or was just interrupted anew, is asked for again after as long; what takes longer
+# is asked for after an eighth of the time that it has taken: some eighty times within a day.
+SOON: Final = timedelta(seconds=2)
+PATIENCE_GROWTH: Final = 8
+# A session is sealed within seconds. An outage of storage is over within a day; what else may be wrong,
+# somebody has to look at while the recording can still be made.
+SEALED_WITHIN: Final = timedelta(days=1)
 # A recording that has failed can be made again for as long as what it is made of is kept (stream/expiry.py),
 # less a day for making it.
 AGAIN_WITHIN: Final = KEPT_FOR_A_RECORDING - timedelta(days=1)
@@ -166,6 +174,28 @@ def resting_broadcast(document: StreamDocument) -> BroadcastNumber | None:
     return BroadcastNumber(document.ended_broadcasts) if document.ended_broadcasts else None
 
 
+def wait_for_rest(document: StreamDocument, known: RecordingDocument, *, now: datetime) -> timedelta:
+    """How long to wait before it is asked again whether the broadcast of *known* is over.
+
+    Raises Refused where it should have been for SEALED_WITHIN.
+    """
+    due = _due(document, known)
+    if now - due < SEALED_WITHIN:
+        return max(SOON, due - now, (now - due) / PATIENCE_GROWTH)
+    unsealed = [s.session for s in document.sessions if s.broadcast == known.broadcast and not s.sealed]
+    missing = f"the seal of session {unsealed[0]} is missing" if unsealed else "no session of it is known"
+    raise Refused(f"broadcast {known.broadcast} of '{known.stream}' should be over since {due}: {missing}")
+
+
+def _due(document: StreamDocument, known: RecordingDocument) -> datetime:
+    """When the broadcast of *known*, which is not over, should have been."""
+    if known.broadcast == document.broadcast and document.state is StreamState.INTERRUPTED:
+        return reconnect_until(document)
+    if known.broadcast == document.ended_broadcasts and document.state is StreamState.ENDED:
+        return document.since
+    return known.begun
+
+
 def begun(
     known: RecordingDocument | None, stream: StreamId, broadcast: BroadcastNumber, *, now: datetime
 ) -> RecordingDocument | None:
@@ -262,6 +292,30 @@ def finalized(
         failed_step="",
         reason="",
         vod=_wanted_vod(len(facts.files), now) if with_vod and facts.files else None,
+    )
+
+
+def restored(
+    facts: RecordingFacts, *, has_vod: bool, wants_vod: bool, finalized_at: datetime
+) -> RecordingDocument:
+    """The document of a recording that has *facts*, since *finalized_at*, and lost its own.
+
+    A VOD that is wanted and is not there may have failed, or be under way: its owner may start it again.
+    """
+    vod: Vod | None = None
+    if has_vod:
+        vod = Vod(state=VodState.PUBLISHED, since=finalized_at)
+    elif wants_vod and facts.files:
+        vod = Vod(state=VodState.FAILED, since=finalized_at, reason="it was not there when Firestore was lost")
+    return RecordingDocument(
+        stream=facts.stream,
+        broadcast=facts.broadcast,
+        state=RecordingState.FINALIZED,
+        since=finalized_at,
+        begun=finalized_at,
+        files=facts.files,
+        missing=facts.missing,
+        vod=vod,
     )
 
 

@@ -106,6 +106,13 @@ class WrittenObject(Struct, frozen=True, kw_only=True):
     digest: str
 
 
+class CleanedUp(Struct, frozen=True, kw_only=True):
+    """Nothing of a stream expires before *until*, as long as *shown* is the first session in its window."""
+
+    until: datetime
+    shown: SessionNumber | None
+
+
 class StreamDocument(Struct, frozen=True, kw_only=True):
     """All that is decided about one stream. *revision* grows with every change of it."""
 
@@ -125,6 +132,10 @@ class StreamDocument(Struct, frozen=True, kw_only=True):
     sessions: tuple[SessionState, ...] = ()  # oldest first
     window: tuple[WindowSegment, ...] = ()  # dense, oldest first
     objects: dict[str, WrittenObject] = {}
+    # What is safe to lose: without it more is looked at than has to be.
+    cleaned_up: CleanedUp | None = None
+    # The recordings of broadcasts up to this one may have lost their documents (handlers/recordings.py).
+    unrestored: int = 0
 
     def with_records(self, records: Mapping[SessionNumber, SessionRecord]) -> "StreamDocument":
         """Return this document with the sessions that are not recorded as *records* have them.
@@ -148,6 +159,11 @@ class StreamDocument(Struct, frozen=True, kw_only=True):
     def last_broadcast(self) -> int:
         """The broadcast that is under way, else the last one that was; 0 before the first."""
         return self.broadcast if self.is_under_way else self.ended_broadcasts
+
+    @property
+    def shown_session(self) -> SessionNumber | None:
+        """The first session that playlists may name, if there is one."""
+        return self.window[0].session if self.window else None
 
     @property
     def is_live(self) -> bool:

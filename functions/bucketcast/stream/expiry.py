@@ -4,7 +4,7 @@ Pure. Live segments go a day after their broadcast ended; what a playlist names 
 recording may still be made of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,8 +12,9 @@ from typing import Final
 from msgspec import Struct
 
 from bucketcast.stream.configuration import RecordingMode
-from bucketcast.stream.document import StreamDocument
+from bucketcast.stream.document import CleanedUp, StreamDocument
 from bucketcast.stream.identifiers import BroadcastNumber, SegmentIndex, SessionNumber
+from bucketcast.stream.publication import is_over
 from bucketcast.stream.seal import Seal
 
 KEPT: Final = timedelta(hours=24)
@@ -52,9 +53,7 @@ def expired_sessions(
 
     The recordings of the broadcasts *settled* are there; those of the broadcasts *carried* are being made.
     """
-    ends: dict[BroadcastNumber, datetime] = {}
-    for session in sealed:
-        ends[session.seal.broadcast] = max(session.sealed, ends.get(session.seal.broadcast, session.sealed))
+    ends = _ends(sealed)
     named = _first_named(document)
     return tuple(
         ExpiredSession(
@@ -64,10 +63,54 @@ def expired_sessions(
             is_newest=seal == sealed[-1].seal,
         )
         for seal in (session.seal for session in sealed)
-        if seal.broadcast <= document.ended_broadcasts
+        if is_over(document, seal.broadcast)
         and seal.broadcast not in carried
         and now - ends[seal.broadcast] >= _kept(document, seal.broadcast, settled)
     )
+
+
+def has_expired(document: StreamDocument, now: datetime) -> bool:
+    """Whether something of *document*'s stream may have expired since it was cleaned up last."""
+    known = document.cleaned_up
+    if known is None or known.shown != document.shown_session:
+        return True
+    # Nothing is kept for longer: a clock was wrong.
+    return not timedelta(0) < known.until - now <= KEPT
+
+
+def cleaned_up(
+    document: StreamDocument,
+    sealed: Sequence[SealedSession],
+    *,
+    carried: AbstractSet[BroadcastNumber],
+    now: datetime,
+) -> CleanedUp | None:
+    """Say how long nothing more of *sealed*, whose expired sessions are gone, expires.
+
+    None where that cannot be said: as soon as one of the recordings *carried* is made, what it is made of goes.
+    """
+    ends = _ends(sealed)
+    if any(broadcast in carried and now - end >= KEPT for broadcast, end in ends.items()):
+        return None
+    return kept(document, ends.values(), now=now)
+
+
+def kept(document: StreamDocument, ends: Iterable[datetime], *, now: datetime) -> CleanedUp:
+    """Say how long all is kept that ended at *ends*, and is not gone yet.
+
+    Never longer than KEPT: what is sealed from now on is kept as long.
+    """
+    times = [now, *ends]
+    expiries = [time + duration for time in times for duration in (KEPT, KEPT_FOR_A_RECORDING)]
+    return CleanedUp(until=min(time for time in expiries if time > now), shown=document.shown_session)
+
+
+def _ends(sealed: Iterable[SealedSession]) -> Mapping[BroadcastNumber, datetime]:
+    """When the last session of each broadcast was sealed."""
+    ends: dict[BroadcastNumber, datetime] = {}
+    for session in sealed:
+        ends[session.seal.broadcast] = max(session.sealed, ends.get(session.seal.broadcast, session.sealed))
+    return ends
 
 
 def _kept(

@@ -63,6 +63,7 @@ def rebuild(remains: Remains, *, now: datetime) -> StreamDocument:
         state=StreamState.ENDED if ended else StreamState.IDLE,
         since=now,
         ended_broadcasts=ended,
+        unrestored=ended,
         next_session=remains.next_session,
         next_media_sequence=seal.next_media_sequence if seal else MediaSequenceNumber(0),
         next_discontinuity_sequence=(

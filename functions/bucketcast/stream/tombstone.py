@@ -13,9 +13,13 @@ BURIED: Final = timedelta(days=1)
 
 
 class Tombstone(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """*stream* was deleted, at *deleted*; its recordings may have been kept."""
+    """*stream* was deleted, at *deleted*; its recordings may have been kept.
+
+    *at_rest* says that all else was erased when nothing could appear any more.
+    """
 
     version: Literal[1] = 1
     stream: StreamId
     deleted: datetime
     keep_recordings: bool
+    at_rest: bool = False

@@ -41,6 +41,7 @@ from local_cloud.storage.resources import (
     parse_attributes,
     parse_bucket_resource,
 )
+from local_cloud.storage.rewrites import Rewrite
 from local_cloud.storage.store import ComposeSource, ObjectStore, Target
 from local_cloud.storage.uploads import AnswerLost, ConnectionCut, Uploads, refuse
 
@@ -207,6 +208,10 @@ class StorageApi:
         return _json(call, linked(object_resource(stored), base_url=call.base_url))
 
     async def _rewrite(self, call: Call, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
+        unfinished = self._rewritten(call, (bucket, name), (to_bucket, to_name))
+        if unfinished is not None:
+            await call.json()
+            return _json(call, unfinished)
         resource = await self._copied(call, (bucket, name), (to_bucket, to_name))
         answer = {
             "kind": "storage#rewriteResponse",
@@ -216,6 +221,26 @@ class StorageApi:
             "resource": resource,
         }
         return _json(call, answer)
+
+    def _rewritten(self, call: Call, source: tuple[str, str], target: tuple[str, str]) -> Json | None:
+        """How far this call comes between two locations; None where it comes to the end."""
+        locations = {self._store.bucket(bucket).location for bucket in (source[0], target[0])}
+        stored = self._store.get(*source, generation=call.integer("sourceGeneration"))
+        rewrite = Rewrite(source="/".join(source), generation=stored.generation, target="/".join(target))
+        if token := call.query.get("rewriteToken"):
+            rewrite = rewrite.resumed(token)
+        after = rewrite.after_a_call(stored.size)
+        if len(locations) == 1 or after.rewritten == stored.size:
+            return None
+        call.preconditions("Source").require(stored)
+        call.preconditions().require(self._store.find(*target))
+        return {
+            "kind": "storage#rewriteResponse",
+            "done": False,
+            "objectSize": str(stored.size),
+            "totalBytesRewritten": str(after.rewritten),
+            "rewriteToken": after.token,
+        }
 
     async def _copy(self, call: Call, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
         return _json(call, await self._copied(call, (bucket, name), (to_bucket, to_name)))

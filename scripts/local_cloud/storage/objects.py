@@ -12,6 +12,8 @@ from typing import Final
 from local_cloud.storage.errors import InvalidRequest, NotModified, PreconditionFailed
 
 MAX_NAME_BYTES: Final = 1024  # Cloud Storage's limit for object names in a flat namespace, in UTF-8
+# Where a bucket lies that nobody said it of: https://cloud.google.com/storage/docs/locations
+DEFAULT_LOCATION: Final = "US"
 BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 # Names that Cloud Storage refuses: https://cloud.google.com/storage/docs/objects#naming
 _FORBIDDEN_IN_NAMES: Final = re.compile(r"[\r\n]|\A\.\.?\Z|\A\.well-known/acme-challenge/")
@@ -43,6 +45,7 @@ class Bucket:
 
     name: str
     public: bool = False
+    location: str = DEFAULT_LOCATION
     cors: tuple[CorsRule, ...] = ()
     time_created: datetime
 

@@ -85,7 +85,9 @@ OPERATIONS: Final = (
         "storage/v1/b/*/o/*/compose",
         frozenset({"ifGenerationMatch", "ifMetagenerationMatch"}),
     ),
-    Operation("storage.objects.rewrite", _A, "POST", "storage/v1/b/*/o/*/rewriteTo/b/*/o/*", _COPY),
+    Operation(
+        "storage.objects.rewrite", _A, "POST", "storage/v1/b/*/o/*/rewriteTo/b/*/o/*", _COPY | {"rewriteToken"}
+    ),
     Operation("storage.objects.copy", _A, "POST", "storage/v1/b/*/o/*/copyTo/b/*/o/*", _COPY),
 )
 

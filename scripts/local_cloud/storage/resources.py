@@ -8,7 +8,14 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from local_cloud.storage.errors import InvalidRequest, Unsupported
-from local_cloud.storage.objects import Attributes, Bucket, Checksums, CorsRule, StoredObject
+from local_cloud.storage.objects import (
+    DEFAULT_LOCATION,
+    Attributes,
+    Bucket,
+    Checksums,
+    CorsRule,
+    StoredObject,
+)
 
 MAX_METADATA_BYTES: Final = 8 * 1024  # Cloud Storage's limit for all custom metadata of one object
 _ATTRIBUTES: Final = {
@@ -128,7 +135,7 @@ def bucket_resource(bucket: Bucket) -> Json:
         "kind": "storage#bucket",
         "id": bucket.name,
         "name": bucket.name,
-        "location": "US",
+        "location": bucket.location,
         "storageClass": "STANDARD",
         "metageneration": "1",
         "timeCreated": format_time(bucket.time_created),
@@ -158,7 +165,8 @@ def parse_bucket_resource(resource: Json, *, public: bool, time_created: datetim
         cors = tuple(_parse_cors_rule(rule) for rule in resource.get("cors") or ())
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidRequest("Invalid value for field 'cors'.") from error
-    return Bucket(name=name, public=public, cors=cors, time_created=time_created)
+    location = (_parse_text("location", resource.get("location")) or DEFAULT_LOCATION).upper()
+    return Bucket(name=name, public=public, location=location, cors=cors, time_created=time_created)
 
 
 def format_time(time: datetime) -> str:

@@ -373,7 +373,7 @@ def _parse_bucket(row: tuple[int, str]) -> Bucket:
     public, text = row
     resource = json.loads(text)
     return parse_bucket_resource(
-        {key: resource[key] for key in ("name", "cors") if key in resource},
+        {key: resource[key] for key in ("name", "location", "cors") if key in resource},
         public=bool(public),
         time_created=datetime.fromisoformat(resource["timeCreated"]),
     )

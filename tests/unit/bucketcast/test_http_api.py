@@ -12,12 +12,14 @@ from bucketcast import http_api
 from bucketcast.errors import BucketcastError, InvalidRecord, TooManyWrites, Unavailable
 from bucketcast.http_api import MAX_REQUEST_BYTES, PROBLEM, Owner, WorkflowSteps
 from bucketcast.objects import ABSENT, NewObject
-from bucketcast.records import JSON, encode_record
+from bucketcast.recording.document import RecordingFacts
+from bucketcast.recording.names import recording_facts_name
+from bucketcast.records import JSON, encode_record, record_object
 from bucketcast.stream.configuration import MAX_RUNGS
 from bucketcast.stream.document import StreamDocument
-from bucketcast.stream.identifiers import EncoderId, RungName
+from bucketcast.stream.identifiers import BroadcastNumber, EncoderId, RungName
 from fakes import FakeBucket, FakeStreamDocuments
-from stream_world import SLOTS, A, B, World, claim_request, uploaded
+from stream_world import SLOTS, STREAM, A, B, World, claim_request, uploaded
 
 TOKEN = "0123456789abcdef"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -219,6 +221,26 @@ def test_a_rebuild_brings_back_what_was_deleted_although_it_was_seen() -> None:
         response = api(world, "POST", "/v1/streams/demo/rebuild")
         assert (response.status_code, json.loads(response.data)["state"]) == (200, "live")
         assert world.playlists() == playlists
+
+
+def test_a_rebuild_brings_back_the_documents_of_recordings_whose_facts_are_there() -> None:
+    world = on_air()
+    for number in (1, 2):
+        world.clock.advance(2)
+        world.streams.end(STREAM)
+        world.recordings.see(world.wake())
+        facts = RecordingFacts(stream=STREAM, broadcast=BroadcastNumber(number), files=())
+        name = recording_facts_name(STREAM, BroadcastNumber(number))
+        world.media.write(record_object(name, facts), if_generation=ABSENT)
+        world.clock.advance(5)
+        world.report(world.claim(B), B, [uploaded(index) for index in range(3)])
+        world.wake()
+    world.recording_documents._documents.clear()
+    world.executions.started.clear()
+    assert api(world, "POST", "/v1/streams/demo/rebuild").status_code == 200
+    found = json.loads(api(world, "GET", "/v1/streams/demo/recordings").data)["recordings"]
+    assert [(one["broadcast"], one["state"]) for one in found] == [(1, "finalized"), (2, "waiting")]
+    assert [argument["broadcast"] for _, argument in world.executions.started] == [2]
 
 
 class WithoutFacts(FakeBucket):

@@ -316,6 +316,29 @@ def test_a_recording_is_not_made_of_what_is_left_after_everything_else_was_lost(
     check_done(world)
 
 
+def test_all_recordings_of_a_stream_outlive_firestore_and_their_clean_up() -> None:
+    """Files, facts and what their owner sees of them: nothing is made anew, nor gone."""
+    world = RecordedWorld()
+    for _ in range(3):
+        world.session(range(4), parts=[range(2)], gaps=[3])
+        world.end()
+        world.finalize()
+    world.clock.advance(2 * 86_400)
+    world.clean_up.clean_up(dry_run=False, within=timedelta(hours=1))
+    world.recordings.show(STREAM)
+    before = {view.broadcast: (view.state, view.files, view.missing) for view in world.recordings.views(STREAM)}
+    objects = dict(world.media.contents(f"{STREAM}/recording/"))
+    assert len(before) == 3
+    world.documents.delete(STREAM)
+    for broadcast in before:
+        world.recording_documents.delete(STREAM, BroadcastNumber(broadcast))
+    world.recordings.reap(world.reaper.reap())
+    world.finalize()
+    views = world.recordings.views(STREAM)
+    assert {view.broadcast: (view.state, view.files, view.missing) for view in views} == before
+    assert world.media.contents(f"{STREAM}/recording/") == objects
+
+
 def test_what_no_file_has_is_told_also_at_the_edges() -> None:
     world = RecordedWorld()
     world.session(range(20), gaps=[*range(5), 12, 13, 18, 19])

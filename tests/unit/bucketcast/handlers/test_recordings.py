@@ -1,6 +1,7 @@
 """What carries a broadcast's recording is started once, however often and by whomever its rest is seen."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
@@ -11,14 +12,16 @@ from bucketcast.ports import Version
 from bucketcast.recording.document import (
     AGAIN_WITHIN,
     MAX_EXECUTIONS,
+    SEALED_WITHIN,
     STARTING,
     ExecutionState,
     RecordingDocument,
     RecordingState,
+    wait_for_rest,
 )
 from bucketcast.stream.configuration import RecordingMode
 from bucketcast.stream.identifiers import BroadcastNumber
-from fakes import FakeExecutions, FakeRecordingDocuments
+from fakes import EPOCH, FakeExecutions, FakeRecordingDocuments
 from stream_world import STREAM, A, B, World, uploaded
 
 ONE = BroadcastNumber(1)
@@ -105,8 +108,55 @@ def test_while_the_window_runs_it_is_asked_for_again_when_that_is_over(world: Re
 
 
 def test_a_broadcast_that_neither_rests_nor_is_on_air_is_asked_for_soon(world: RecordingWorld) -> None:
-    world.see()
+    world.recordings.begin(STREAM, BroadcastNumber(2))
     assert world.recordings.rest(STREAM, BroadcastNumber(2)) == Rest(over=False, on_air=False, seconds=2)
+
+
+def test_what_should_be_over_is_asked_for_ever_less_often_and_given_up_after_a_day(
+    world: RecordingWorld,
+) -> None:
+    """Nobody knows why it is not over; somebody has to look. In all it costs less than a hundred questions."""
+    world.recordings.begin(STREAM, BroadcastNumber(2))
+    began, waits = world.clock.now(), []
+    while world.clock.now() - began < SEALED_WITHIN:
+        waits.append(world.recordings.rest(STREAM, BroadcastNumber(2)).seconds)
+        world.clock.advance(waits[-1])
+    assert waits == sorted(waits)
+    assert len(waits) < 100
+    with pytest.raises(Refused, match="no session of it is known"):
+        world.recordings.rest(STREAM, BroadcastNumber(2))
+
+
+def test_a_seal_that_never_comes_is_named(world: RecordingWorld) -> None:
+    """What is asked of the document is when its own broadcast should have been over."""
+    world.clock.advance(60)
+    document = world.wake()
+    assert document.ended_broadcasts == 1
+    [session] = document.sessions
+    open_one = structs.replace(document, sessions=(structs.replace(session, sealed=False),))
+    known = RecordingDocument(
+        stream=STREAM,
+        broadcast=ONE,
+        state=RecordingState.WAITING,
+        since=EPOCH,
+        begun=EPOCH,
+    )
+    ended = document.since
+    assert wait_for_rest(open_one, known, now=ended) == timedelta(seconds=2)
+    assert wait_for_rest(open_one, known, now=ended + timedelta(seconds=80)) == timedelta(seconds=10)
+    with pytest.raises(Refused, match="the seal of session 1 is missing"):
+        wait_for_rest(open_one, known, now=ended + SEALED_WITHIN)
+
+
+def test_a_broadcast_that_came_to_rest_long_ago_is_given_up_at_once_when_it_is_asked_for_again(
+    world: RecordingWorld,
+) -> None:
+    world.recordings.begin(STREAM, BroadcastNumber(2))
+    world.clock.advance(SEALED_WITHIN.total_seconds())
+    world.recordings.fail(STREAM, BroadcastNumber(2), step="rest", reason="why")
+    world.recordings.finalize_again(STREAM, BroadcastNumber(2))
+    with pytest.raises(Refused):
+        world.recordings.rest(STREAM, BroadcastNumber(2))
 
 
 def test_a_broadcast_that_goes_on_needs_no_execution_until_it_rests_again(world: RecordingWorld) -> None:

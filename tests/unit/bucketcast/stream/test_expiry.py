@@ -15,7 +15,9 @@ from bucketcast.stream.expiry import (
     KEPT_FOR_A_RECORDING,
     ExpiredSession,
     SealedSession,
+    cleaned_up,
     expired_sessions,
+    has_expired,
 )
 from bucketcast.stream.identifiers import (
     BroadcastNumber,
@@ -128,3 +130,47 @@ def test_nothing_goes_before_its_day_is_over(
 def test_what_a_recording_is_being_made_of_stays_however_old(document: StreamDocument) -> None:
     now = EPOCH + 2 * KEPT_FOR_A_RECORDING
     assert expired_sessions(document, [sealed(1, 1)], settled=set(), carried={ONE}, now=now) == ()
+
+
+def test_an_ended_broadcast_keeps_its_sessions_until_the_last_one_is_sealed(document: StreamDocument) -> None:
+    """Only its seal says when the broadcast ended; it may have gone on for days behind the one before."""
+    [last] = document.sessions
+    unsealed = replace(document, sessions=(replace(last, session=SessionNumber(2), sealed=False),), window=())
+    assert expired(unsealed, [sealed(1, 1)], {ONE}, now=EPOCH + KEPT) == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(0, 72)), min_size=1, max_size=6),
+    st.integers(0, 400),
+    st.sets(st.integers(1, 3).map(BroadcastNumber)),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_nothing_more_expires_while_it_was_said_to_be_cleaned_up(
+    sessions: list[tuple[int, int]], hours: int, settled: set[BroadcastNumber], share: float
+) -> None:
+    """Not even of what is sealed since; and it is said for a day at most."""
+    document = replace(World().document, ended_broadcasts=2)
+    known = [
+        sealed(number, broadcast, EPOCH + timedelta(hours=at))
+        for number, (broadcast, at) in enumerate(sorted(sessions), 1)
+    ]
+    now = EPOCH + timedelta(hours=hours)
+    result = cleaned_up(document, known, carried=frozenset(), now=now)
+    assert result is not None
+    remembered = replace(document, cleaned_up=result)
+    assert not has_expired(remembered, now)
+    assert has_expired(remembered, now + KEPT)
+    assert has_expired(remembered, now - KEPT), "a clock was wrong"
+    later = now + (result.until - now) * share
+    new = [*known, sealed(9, 2, now)]
+    before = {one.session for one in expired(document, known, settled, now=now)}
+    assert {one.session for one in expired(document, new, settled, now=later)} <= before
+
+
+def test_what_was_cleaned_up_holds_while_the_same_sessions_are_shown(document: StreamDocument) -> None:
+    now = EPOCH + KEPT
+    result = cleaned_up(document, [sealed(1, 1)], carried=frozenset(), now=now)
+    assert not has_expired(replace(document, cleaned_up=result), now)
+    assert has_expired(replace(document, cleaned_up=result, window=()), now)
+    assert cleaned_up(document, [sealed(1, 1)], carried={ONE}, now=now) is None
+    assert cleaned_up(document, [sealed(1, 1)], carried={ONE}, now=now - timedelta(seconds=1)) is not None
