@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,23 @@ settings.load_profile("same")
 # google.auth looks for a metadata server where it finds no credentials, which takes seconds to fail. Set before
 # anything imports it.
 os.environ["NO_GCE_CHECK"] = "true"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a release be judged with broadcasts that are longer than the suite has time for."""
+    parser.addoption(
+        "--whip-seconds",
+        type=int,
+        default=10,
+        metavar="N",
+        help="how long viewers watch each WHIP publisher (default: 10; a release is judged with 60)",
+    )
+
+
+@pytest.fixture
+def whip_length(request: pytest.FixtureRequest) -> timedelta:
+    """How long viewers watch a WHIP publisher."""
+    return timedelta(seconds=request.config.getoption("--whip-seconds"))
 
 
 @pytest.fixture(autouse=True)

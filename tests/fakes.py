@@ -89,6 +89,10 @@ class FakeBucket:
     def names(self, prefix: str) -> list[str]:
         return sorted(name for name in self.objects if name.startswith(prefix))
 
+    def folders(self, prefix: str) -> list[str]:
+        found = (name[len(prefix) :].partition("/") for name in self.names(prefix))
+        return sorted({prefix + folder + slash for folder, slash, _ in found if slash})
+
     def listed(self, prefix: str) -> Iterator[ObjectFacts]:
         yield from [self.objects[name][1] for name in self.names(prefix)]
 

@@ -42,6 +42,9 @@ class Bucket(Protocol):
 class Archive(Bucket, Protocol):
     """A bucket whose objects are also deleted, and made of others without their bytes passing through us."""
 
+    def folders(self, prefix: str) -> list[str]:
+        """List how names that start with *prefix* go on up to the next slash, each once, in order."""
+
     def listed(self, prefix: str) -> Iterator[ObjectFacts]:
         """What there is of every object whose name starts with *prefix*, in order of their names."""
 

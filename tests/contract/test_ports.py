@@ -403,3 +403,12 @@ def test_a_document_that_cannot_be_read_is_an_error_of_ours(cloud: RunningLocalC
         documents.read(StreamId("broken"))
     client.collection(STREAMS).document("broken").delete()
     client.close()
+
+
+def test_folders_are_told_once_and_in_order_whatever_lies_in_them(bucket: Archive) -> None:
+    base = f"{uuid4().hex}/"
+    for name in ("b/1", "b/2/3", "a/1", "beside", "bb/1"):
+        bucket.write(replace_name(new_object(), base + name), if_generation=ABSENT)
+    assert bucket.folders(base) == [base + folder for folder in ("a/", "b/", "bb/")]
+    assert bucket.folders(f"{base}b/") == [f"{base}b/2/"]
+    assert bucket.folders("nothing/") == []

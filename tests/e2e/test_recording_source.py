@@ -51,7 +51,7 @@ def system(tmp_path: Path) -> Iterator[System]:
 def clip(ffmpeg: Path, tmp_path: Path) -> Path:
     """CLIP with a sound that no rung has: mono, at 44.1 kHz."""
     path = tmp_path / "clip.flv"
-    command: list[str | Path] = [ffmpeg, "-v", "error", "-i", make_clip(CLIP), "-c:v", "copy"]
+    command: list[str | Path] = [ffmpeg, "-nostdin", "-v", "error", "-i", make_clip(CLIP), "-c:v", "copy"]
     command += ["-c:a", "aac", "-ar", "44100", "-ac", "1", path]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return path
@@ -65,7 +65,7 @@ def packets(path: Path, kind: str) -> list[bytes]:
 
 
 def send_over_whip(ffmpeg: Path, clip: Path, system: System, stream: CreatedStream) -> None:
-    command: list[str | Path] = [ffmpeg, "-v", "error", "-re", "-i", clip, "-t", str(WHIP_SECONDS)]
+    command: list[str | Path] = [ffmpeg, "-nostdin", "-v", "error", "-re", "-i", clip, "-t", str(WHIP_SECONDS)]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "45", "-b:v", "600k"]
     command += ["-c:a", "libopus", "-ar", "48000", "-ac", "2"]
     command += ["-f", "whip", "-authorization", stream.stream_key, system.whip_url]

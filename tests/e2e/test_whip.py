@@ -1,8 +1,7 @@
 """WebRTC in: real publishers over WHIP, the same feed, ladder, bucket and page as RTMP."""
 
 import subprocess
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -16,16 +15,17 @@ from bucketcast.stream.identifiers import RungName
 from local_system.system import MEDIA_BUCKET, CreatedStream, System
 from tools.auditor import audit
 from tools.auditor.collect import collect, probe_segments
-from tools.auditor.poll import audit_answers, poll
 from tools.broadcasts import SOON, frame_numbers, publish, wait_for_endlist, wait_for_state
 from tools.browser import chromium
 from tools.frame_strip import Clip, make_clip
+from tools.viewing import viewing
 
 RUNGS = ({"name": "360p", "video_kbps": 800}, {"name": "180p", "video_kbps": 400})
+# As short as a session can be that has more than its first segments.
 CLIP = Clip(
     width=640,
     height=360,
-    duration=timedelta(seconds=15),
+    duration=timedelta(seconds=6),
     keyframe_interval=timedelta(seconds=2),
     video_bitrate=1_200_000,
     frame_rate=Fraction(30),
@@ -36,37 +36,31 @@ def publish_over_whip(
     ffmpeg: Path, clip: Path, system: System, stream: CreatedStream
 ) -> subprocess.Popen[bytes]:
     """Send *clip* in real time with FFmpeg's own WHIP muxer."""
-    command: list[str | Path] = [ffmpeg, "-v", "error", "-re", "-i", clip]
+    command: list[str | Path] = [ffmpeg, "-nostdin", "-v", "error", "-re", "-i", clip]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "60", "-b:v", "1200k"]
     command += ["-c:a", "libopus", "-ar", "48000", "-ac", "2"]
     command += ["-f", "whip", "-authorization", stream.stream_key, system.whip_url]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
-def test_ffmpeg_publishes_over_whip_without_a_lost_frame(system: System, ffmpeg: Path, hls_js: None) -> None:
+def test_ffmpeg_publishes_over_whip_without_a_lost_frame(
+    system: System, ffmpeg: Path, hls_js: None, whip_length: timedelta
+) -> None:
+    clip = replace(CLIP, duration=whip_length)
+    file = make_clip(clip)
     stream = system.create_stream("demo", rungs=RUNGS, reconnect_window_seconds=1)
-    stop = threading.Event()
-    with chromium() as browser, ThreadPoolExecutor(1) as pool:
-        sender = publish_over_whip(ffmpeg, make_clip(CLIP), system, stream)
-        master = f"{system.media_url}/demo/master.m3u8"
+    with chromium() as browser:
+        sender = publish_over_whip(ffmpeg, file, system, stream)
         try:
-            system.wait_for(master, "the broadcast")
-            polling = pool.submit(poll, master, stop)
-            browser.open(system.viewer_page("demo"))
-            browser.wait_until("document.getElementById('video').currentTime > 0", within=SOON)
-            played = browser.play_for(timedelta(seconds=5))
-            assert sender.wait(60) == 0
-            wait_for_endlist(system, "demo")
+            with viewing(system, "demo", browser) as seen:
+                seen.play_until(whip_length)
+                assert sender.wait(SOON.total_seconds()) == 0
         finally:
-            stop.set()
             sender.kill()
-        answers = polling.result()
-    assert played.stalls == played.fatal_errors == 0
-    journal = collect(system.url, MEDIA_BUCKET, stream="demo")
-    assert audit(journal, probe_segments(system.url, journal)) == []
-    assert audit_answers(answers) == []
+    assert seen.faults == []
     for rung in RUNGS:
-        assert frame_numbers(system, journal, RungName(str(rung["name"]))) == list(range(CLIP.frames)), rung
+        numbers = frame_numbers(system, seen.journal, RungName(str(rung["name"])))
+        assert numbers == list(range(clip.frames)), rung
 
 
 # The fake camera and microphone: a green picture with a beep a second. Chromium makes no connection to its own
@@ -81,7 +75,9 @@ LIVE = "document.getElementById('situation').dataset.tone === 'live'"
 ENDED = "document.getElementById('title').textContent === 'The broadcast was ended'"
 
 
-def test_a_browser_s_camera_reaches_viewers_until_its_owner_ends_it(system: System, hls_js: None) -> None:
+def test_a_browser_s_camera_reaches_viewers_until_its_owner_ends_it(
+    system: System, hls_js: None, whip_length: timedelta
+) -> None:
     """The studio, a second tab that watches, and an end over the API, which the studio does not undo."""
     stream = system.create_stream("demo", rungs=RUNGS, reconnect_window_seconds=30)
     with chromium(flags=CAMERA) as browser:
@@ -90,21 +86,15 @@ def test_a_browser_s_camera_reaches_viewers_until_its_owner_ends_it(system: Syst
         browser.wait_until("document.getElementById('curtain').hidden", within=SOON)
         browser.driver.find_element(By.ID, "go").click()
         browser.wait_until(LIVE, within=SOON)
-        system.wait_for(f"{system.media_url}/demo/master.m3u8", "the broadcast")
-        browser.driver.switch_to.new_window("window")
-        browser.open(system.viewer_page("demo"))
-        browser.wait_until("document.getElementById('video').currentTime > 0", within=SOON)
-        played = browser.play_for(timedelta(seconds=10))
-        assert browser.console() == ()
-        browser.driver.switch_to.window(studio)
-        system.api("POST", "streams/demo/end")
-        browser.wait_until(ENDED, within=SOON)
-    wait_for_endlist(system, "demo")
-    assert played.stalls == played.fatal_errors == 0
+        with viewing(system, "demo", browser) as seen:
+            seen.play_until(whip_length)
+            browser.driver.switch_to.window(studio)
+            system.api("POST", "streams/demo/end")
+            browser.wait_until(ENDED, within=SOON)
+    assert seen.faults == []
+    assert seen.played >= whip_length
     assert system.api("GET", "streams/demo")["broadcast"] == 1
-    journal = collect(system.url, MEDIA_BUCKET, stream="demo")
-    assert audit(journal, probe_segments(system.url, journal)) == []
-    names = [each.name for each in journal if each.name.endswith(".ts")]
+    names = [each.name for each in seen.journal if each.name.endswith(".ts")]
     assert {name.split("_")[1] for name in names} == {"00000001"}, (
         "one session, whatever sizes the browser sent"
     )

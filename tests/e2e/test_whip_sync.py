@@ -38,7 +38,7 @@ def publish_with_chimes(
     ffmpeg: Path, clip: Path, system: System, stream: CreatedStream
 ) -> subprocess.Popen[bytes]:
     """Send *clip* in real time with FFmpeg's own WHIP muxer, with chimes that are made on its way."""
-    command: list[str | Path] = [ffmpeg, "-v", "error", "-re", "-i", clip]
+    command: list[str | Path] = [ffmpeg, "-nostdin", "-v", "error", "-re", "-i", clip]
     command += ["-re", "-f", "lavfi", "-i", f"aevalsrc='{SOURCE}|{SOURCE}':s=48000:d={CLIP.duration.seconds}"]
     command += ["-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "libopus", "-b:a", "128k"]
     command += ["-f", "whip", "-authorization", stream.stream_key, system.whip_url]

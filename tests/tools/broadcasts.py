@@ -21,7 +21,7 @@ def publish(ffmpeg: Path, clip: Path, system: System, stream: CreatedStream) -> 
     """Send *clip* as it is, in real time."""
     address = f"{system.rtmp_url}/{stream.stream_key}"
     return subprocess.Popen(
-        [ffmpeg, "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", address],
+        [ffmpeg, "-nostdin", "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", address],
         stdin=subprocess.DEVNULL,
     )
 

@@ -152,6 +152,15 @@ class ObsPublisher:
         function, value = _attribute(answer, "fingerprint").split()
         assert await self._publisher.shake_hands([(function, value)])
 
+    async def publish(self, media: Sequence[Encoded]) -> int:
+        """Connect, send *media*, stop, and return the status of that."""
+        await self.connect()
+        try:
+            await self.send(media)
+        finally:
+            status = await self.stop()
+        return status
+
     async def send(self, media: Sequence[Encoded]) -> None:
         """Send *media*, each at its time.
 

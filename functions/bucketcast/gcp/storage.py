@@ -118,6 +118,24 @@ class CloudStorageBucket:
             ]
         )
 
+    def folders(self, prefix: str) -> list[str]:
+        """See Archive.folders."""
+
+        def found() -> list[str]:
+            pages = self._client.list_blobs(
+                self._bucket,
+                prefix=prefix,
+                delimiter="/",
+                fields="items(name),prefixes,nextPageToken",
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                retry=self._retry,
+            )
+            for _ in pages:  # objects that lie beside the folders
+                pass
+            return sorted(pages.prefixes)
+
+        return _translated(found)
+
     def listed(self, prefix: str) -> Iterator[ObjectFacts]:
         """See Archive.listed."""
         found = self._client.list_blobs(

@@ -15,10 +15,17 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bucketcast.errors import BucketcastError, InvalidRecord, NotFound, PreconditionFailed, Unavailable
+from bucketcast.errors import (
+    BucketcastError,
+    InvalidRecord,
+    NotFound,
+    PreconditionFailed,
+    TooManyWrites,
+    Unavailable,
+)
 from bucketcast.handlers.publish import Publisher
-from bucketcast.objects import ABSENT
-from bucketcast.ports import MAX_ROUNDS, Bucket, Clock, Executions, RecordingDocuments, StoredRecording
+from bucketcast.objects import ABSENT, WRITE_INTERVAL
+from bucketcast.ports import MAX_ROUNDS, Archive, Bucket, Clock, Executions, RecordingDocuments, StoredRecording
 from bucketcast.recording.document import (
     ExecutionState,
     MissingRange,
@@ -43,7 +50,7 @@ from bucketcast.recording.document import (
     with_vod_execution,
 )
 from bucketcast.recording.index import RECORDINGS_SHOWN, index_name, index_object
-from bucketcast.recording.names import facts_names, recording_facts_name, recordings_folder
+from bucketcast.recording.names import recorded_broadcasts, recording_facts_name, recordings_folder
 from bucketcast.recording.vod import TaskProgress, vod_facts_name, vod_progress_prefix
 from bucketcast.records import decode_record
 from bucketcast.stream.document import StreamDocument
@@ -116,7 +123,7 @@ class Recordings:
     documents: RecordingDocuments
     executions: Executions
     publisher: Publisher
-    media: Bucket
+    media: Archive
     recording: Bucket
     clock: Clock
 
@@ -194,19 +201,26 @@ class Recordings:
         return Rest(over=False, on_air=False, seconds=-(-wait // timedelta(seconds=1)))
 
     def show(self, stream: StreamId) -> None:
-        """Bring the index that viewers read up to what there is; raises Unavailable, TooManyWrites.
+        """Bring the index that viewers read up to what there is; raises Unavailable.
 
         What replaces a generation was read after that was written: of two that show, none goes back.
         """
         for _ in range(MAX_ROUNDS):
             there = self.media.facts(index_name(stream))
-            names = self.media.names(recordings_folder(stream))
-            found = map(self._facts, facts_names(stream, names)[-RECORDINGS_SHOWN:])
-            new = index_object(stream, filter(None, found), frozenset(names))
+            folders = self.media.folders(recordings_folder(stream))
+            shown = recorded_broadcasts(stream, folders)[-RECORDINGS_SHOWN:]
+            found = [self._facts(recording_facts_name(stream, broadcast)) for broadcast in shown]
+            with_vod = {number for number in shown if self.media.facts(vod_facts_name(stream, number))}
+            new = index_object(stream, filter(None, found), with_vod)
             if there is not None and self.media.read(new.name) == new.content:
                 return
-            with suppress(PreconditionFailed):
+            try:
                 self.media.write(new, if_generation=there.generation if there else ABSENT)
+            except PreconditionFailed:
+                continue
+            except TooManyWrites:  # a broadcast was finalized, or its VOD announced, within the same second
+                self.clock.sleep(WRITE_INTERVAL.total_seconds())
+            else:
                 return
         raise Unavailable(f"showing the recordings of {stream} found no end in {MAX_ROUNDS} rounds")
 

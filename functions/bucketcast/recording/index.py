@@ -10,7 +10,6 @@ from bucketcast.objects import NewObject
 from bucketcast.recording.document import RecordingFacts
 from bucketcast.recording.names import recordings_folder
 from bucketcast.recording.vod import (
-    vod_facts_name,
     vod_playlist_name,
     vod_poster_name,
     vod_storyboard_name,
@@ -45,19 +44,21 @@ def index_name(stream: StreamId) -> str:
     return f"{recordings_folder(stream)}recordings.json"
 
 
-def index_object(stream: StreamId, recordings: Iterable[RecordingFacts], names: Collection[str]) -> NewObject:
-    """The index of those of *recordings* that have files; *names* are those of all objects beside it."""
+def index_object(
+    stream: StreamId, recordings: Iterable[RecordingFacts], with_vod: Collection[BroadcastNumber]
+) -> NewObject:
+    """The index of those of *recordings* that have files; of the broadcasts *with_vod* a VOD is published."""
     shown = sorted((one for one in recordings if one.files), key=lambda one: one.broadcast, reverse=True)
-    index = RecordingIndex(recordings=tuple(_indexed(one, names) for one in shown))
+    index = RecordingIndex(recordings=tuple(_indexed(one, with_vod) for one in shown))
     return NewObject(
         name=index_name(stream), content=msgspec.json.encode(index), content_type=JSON, cache_control=LIVE
     )
 
 
-def _indexed(recording: RecordingFacts, names: Collection[str]) -> IndexedRecording:
+def _indexed(recording: RecordingFacts, with_vod: Collection[BroadcastNumber]) -> IndexedRecording:
     stream, broadcast = recording.stream, recording.broadcast
     folder = recordings_folder(stream)
-    is_published = vod_facts_name(stream, broadcast) in names
+    is_published = broadcast in with_vod
 
     def of_vod(name: Callable[[StreamId, BroadcastNumber], str]) -> str | None:
         return name(stream, broadcast).removeprefix(folder) if is_published else None

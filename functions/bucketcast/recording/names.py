@@ -105,11 +105,10 @@ def recording_facts_name(stream: StreamId, broadcast: BroadcastNumber) -> str:
     return f"{recording_folder(stream, broadcast)}{_FACTS}"
 
 
-def facts_names(stream: StreamId, names: Iterable[str]) -> list[str]:
-    """Those of *names* that are recordings' facts, in order."""
-    folder = re.escape(recordings_folder(stream))
-    facts = re.compile(rf"{folder}[0-9]{{{_NUMBER_DIGITS}}}/{re.escape(_FACTS)}")
-    return sorted(name for name in names if facts.fullmatch(name))
+def recorded_broadcasts(stream: StreamId, folders: Iterable[str]) -> list[BroadcastNumber]:
+    """Return the broadcasts whose folders are among *folders*, in order."""
+    folder = re.compile(rf"{re.escape(recordings_folder(stream))}([0-9]{{{_NUMBER_DIGITS}}})/")
+    return sorted(BroadcastNumber(int(match[1])) for match in map(folder.fullmatch, folders) if match)
 
 
 def recordings_folder(stream: StreamId) -> str:

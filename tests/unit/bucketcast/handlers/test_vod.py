@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
 from bucketcast.handlers.recordings import VOD_WORKFLOW, VodView
-from bucketcast.objects import ABSENT, Generation, NewObject, ObjectFacts
+from bucketcast.objects import ABSENT, WRITE_INTERVAL, Generation, NewObject, ObjectFacts
 from bucketcast.ports import Version
 from bucketcast.recording.document import (
     MAX_EXECUTIONS,
@@ -21,7 +22,7 @@ from bucketcast.recording.document import (
     VodState,
     finalized,
 )
-from bucketcast.recording.index import index_name
+from bucketcast.recording.index import index_name, index_object
 from bucketcast.recording.names import recording_facts_name, recording_file_name
 from bucketcast.recording.vod import TaskProgress, vod_facts_name, vod_progress_prefix
 from bucketcast.records import record_object
@@ -260,6 +261,16 @@ def test_of_two_that_show_recordings_none_goes_back() -> None:
     world.media.__class__ = Overtaken
     world.recordings.show(STREAM)
     assert index(world) != []
+
+
+def test_what_changes_within_a_second_is_shown_when_that_is_over() -> None:
+    """P5. A broadcast is ended over the API, finalized at once, and its VOD announced."""
+    world = recorded(with_vod=False)
+    world.media.write(index_object(STREAM, (), ()), if_generation=ABSENT)
+    began = world.clock.now()
+    world.recordings.show(STREAM)
+    assert index(world) != []
+    assert timedelta(0) < world.clock.now() - began <= 2 * WRITE_INTERVAL
 
 
 def test_what_is_written_by_others_all_the_time_is_given_up() -> None:
