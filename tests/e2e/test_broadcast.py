@@ -2,11 +2,11 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
-import pytest
 import requests
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
@@ -27,11 +27,11 @@ RUNG_NAMES = tuple(RungName(str(rung["name"])) for rung in RUNGS)
 CLIP = Clip(
     width=640,
     height=360,
-    duration=timedelta(seconds=31),
+    duration=timedelta(seconds=25),
     keyframe_interval=timedelta(milliseconds=3300),
     video_bitrate=1_200_000,
 )
-PLAYED = timedelta(seconds=20)
+PLAYED = timedelta(seconds=14)
 
 
 def test_a_broadcast_reaches_a_browser_without_a_stall_and_without_a_lost_frame(
@@ -84,26 +84,30 @@ def test_a_broadcast_reaches_a_browser_without_a_stall_and_without_a_lost_frame(
         assert playlist.ended
 
 
-@pytest.mark.parametrize("frame_rate", [Fraction(30_000, 1001), Fraction(25)])
-def test_no_frame_is_lost_at_other_frame_rates(system: System, ffmpeg: Path, frame_rate: Fraction) -> None:
+def test_no_frame_is_lost_at_other_frame_rates(system: System, ffmpeg: Path) -> None:
     """The grid holds where a segment is no whole number of frames, and where the source has no sound."""
-    clip = Clip(
+    ntsc = Clip(
         width=320,
         height=180,
         duration=timedelta(seconds=9),
-        frame_rate=frame_rate,
+        frame_rate=Fraction(30_000, 1001),
         video_bitrate=400_000,
-        audio=frame_rate.denominator > 1,
     )
-    stream = system.create_stream(
-        "rates", rungs=[{"name": "180p", "video_kbps": 400}], reconnect_window_seconds=1
-    )
-    sender = publish(ffmpeg, make_clip(clip), system, stream)
-    assert sender.wait(60) == 0
-    wait_for_endlist(system, "rates")
-    journal = collect(system.url, MEDIA_BUCKET, stream="rates")
-    assert audit(journal, probe_segments(system.url, journal)) == []
-    assert frame_numbers(system, journal, RungName("180p")) == list(range(clip.frames))
+    clips = {"ntsc": ntsc, "pal": replace(ntsc, frame_rate=Fraction(25), audio=False)}
+    files = {name: make_clip(clip) for name, clip in clips.items()}
+    configuration = {"rungs": [{"name": "180p", "video_kbps": 400}], "reconnect_window_seconds": 1}
+    streams = [system.create_stream(name, **configuration) for name in clips]
+    senders = [publish(ffmpeg, files[stream.id], system, stream) for stream in streams]
+    try:
+        assert [sender.wait(60) for sender in senders] == [0, 0]
+    finally:
+        for sender in senders:
+            sender.kill()
+    for stream, clip in clips.items():
+        wait_for_endlist(system, stream)
+        journal = collect(system.url, MEDIA_BUCKET, stream=stream)
+        assert audit(journal, probe_segments(system.url, journal)) == []
+        assert frame_numbers(system, journal, RungName("180p")) == list(range(clip.frames)), stream
 
 
 def test_a_wrong_key_is_refused_and_leaves_no_trace(system: System, ffmpeg: Path) -> None:

@@ -80,7 +80,7 @@ def make_recordings(ladder: Ladder) -> None:
     for broadcast, file in ((1, 1), (2, 1), (2, 2)):
         name = ladder.folder.parent / recording_file_name(DEMO, BroadcastNumber(broadcast), file)
         name.parent.mkdir(exist_ok=True)
-        outputs.append([*join, "-t", "3" if broadcast == 2 else "60", str(name)])
+        outputs.append([*join, "-t", "2" if broadcast == 2 else "60", str(name)])
     command = [*ffmpeg, *(word for output in outputs for word in output)]
     subprocess.run(command, input=whole, check=True, capture_output=True, timeout=30)
     cues = [
@@ -427,7 +427,7 @@ def test_plays_the_vod_where_there_is_one_and_moves_in_it_by_keys_and_by_pointer
 def test_an_address_opens_a_recording_which_plays_all_of_its_files(stage: Stage, browser: Browser) -> None:
     stage.number = 1
     stage.go_live()
-    stage.recordings = (recording(3), recording(2, files=2, seconds=6))
+    stage.recordings = (recording(3), recording(2, files=2, seconds=4))
     browser.open(stage.page("stream=demo&recording=2"))
     browser.wait_until(f"{PLAYING} && {played_from('/00000002/full_stream.mp4')}", within=SOON)
     parts = Select(browser.driver.find_element(By.ID, "part"))

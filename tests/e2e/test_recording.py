@@ -13,7 +13,8 @@ from tools.broadcasts import publish, wait_for_state
 from tools.frame_strip import Clip, make_clip, read_frame_numbers
 from tools.recordings import content, finalized, system_in_a_hurry
 
-CLIP = Clip(width=320, height=180, duration=timedelta(seconds=25), video_bitrate=400_000)
+# More than what one part of a recording holds.
+CLIP: Final = Clip(width=320, height=180, duration=timedelta(seconds=14), video_bitrate=400_000)
 RUNGS: Final = ({"name": "180p", "video_kbps": 400}, {"name": "144p", "video_kbps": 200})
 
 

@@ -19,9 +19,9 @@ from tools.broadcasts import publish, wait_for_state
 from tools.frame_strip import Clip, make_clip, read_frame_numbers
 from tools.recordings import content, finalized, probed, said_by_ffmpeg, system_in_a_hurry
 
-LANDSCAPE: Final = Clip(width=320, height=180, duration=timedelta(seconds=6), video_bitrate=400_000)
-SILENT: Final = replace(LANDSCAPE, audio=False, duration=timedelta(seconds=5))
-PORTRAIT: Final = replace(LANDSCAPE, width=180, height=320, duration=timedelta(seconds=4))
+LANDSCAPE: Final = Clip(width=320, height=180, duration=timedelta(seconds=4), video_bitrate=400_000)
+SILENT: Final = replace(LANDSCAPE, audio=False, duration=timedelta(seconds=3))
+PORTRAIT: Final = replace(LANDSCAPE, width=180, height=320, duration=timedelta(seconds=2))
 RUNGS: Final = ({"name": "180p", "video_kbps": 300}, {"name": "144p", "video_kbps": 150})
 SESSIONS: Final = (LANDSCAPE, SILENT, PORTRAIT, LANDSCAPE)
 FILES: Final = ((1, 2), (3,), (4,))

@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -13,10 +13,15 @@ from uuid import uuid4
 import pytest
 import requests
 
-from local_system.system import HOST, ROOT, Ports, free_ports
+from local_system.system import HOST, ROOT, Ports
+from tools.several_systems import ports_of_systems
 
 SECONDS = 60  # far above what anything takes here
 MARKER = "BUCKETCAST_TEST_RUN"
+FAILING = {
+    "FFmpeg": ("--ffmpeg", "/nonexistent/ffmpeg"),
+    "the API": ("--fault", "uploads.bucket=ingest", "--fault", "uploads.unavailable=1"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,8 @@ def running(folder: Path, ports: Ports, *options: str) -> Iterator[Run]:
     command = [
         str(ROOT / "scripts/run"),
         *(f"--port={ports.web}", f"--rtmp-port={ports.rtmp}"),
-        *(f"--metrics-port={ports.metrics}", f"--firestore-port={ports.firestore}"),
+        *(f"--whip-port={ports.whip}", f"--metrics-port={ports.metrics}"),
+        *(f"--firestore-port={ports.firestore}", f"--workflows-port={ports.workflows}"),
         *options,
     ]
     with output.open("wb") as stdout, errors.open("wb") as stderr:
@@ -90,18 +96,39 @@ def running(folder: Path, ports: Ports, *options: str) -> Iterator[Run]:
             process.wait()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def proc() -> None:
     """Skip where processes cannot be looked at."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("/proc is not mounted")
 
 
-def test_the_sample_is_on_air_when_it_says_ready_and_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ports() -> list[Ports]:
+    """For each run of this module."""
+    return ports_of_systems(1 + len(FAILING))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def failing(
+    proc: None, ports: list[Ports], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Run]]:
+    """Runs that fail, by what fails: one tries again for a while, and nobody has to wait for it."""
+    folder = tmp_path_factory.mktemp("failing")
+    with ExitStack() as stack:
+        yield {
+            what: stack.enter_context(running(folder, own, "--no-sample", *options))
+            for own, (what, options) in zip(ports[1:], FAILING.items(), strict=True)
+        }
+
+
+def test_the_sample_is_on_air_when_it_says_ready_and_ctrl_c_ends_all_of_it(
+    ports: list[Ports], tmp_path: Path
+) -> None:
     """Also Ctrl-C pressed again and again, as people do: it used to leave processes behind."""
-    ports = free_ports()
+    own = ports[0]
     data = tmp_path / "data"
-    with running(tmp_path, ports, "--data", str(data)) as run:
+    with running(tmp_path, own, "--data", str(data)) as run:
         table = run.table()
         assert set(table) == {
             "Viewer page",
@@ -115,8 +142,8 @@ def test_the_sample_is_on_air_when_it_says_ready_and_ctrl_c_ends_all_of_it(tmp_p
             "Metrics",
             "Logs",
         }
-        assert table["RTMP server"] == f"rtmp://{HOST}:{ports.rtmp}/live"
-        for address in (f"http://{HOST}:{ports.web}/healthz", table["Viewer page"], table["Bucket"]):
+        assert table["RTMP server"] == f"rtmp://{HOST}:{own.rtmp}/live"
+        for address in (f"http://{HOST}:{own.web}/healthz", table["Viewer page"], table["Bucket"]):
             assert requests.get(address, timeout=SECONDS).status_code == 200
         assert "bucketcast_sessions 1.0" in requests.get(table["Metrics"], timeout=SECONDS).text
         authorized = {"Authorization": f"Bearer {table['Admin token']}"}
@@ -124,11 +151,11 @@ def test_the_sample_is_on_air_when_it_says_ready_and_ctrl_c_ends_all_of_it(tmp_p
         assert (stream["state"], stream["input_faults"]) == ("live", [])
         assert len(run.left()) >= 4, "scripts/run, local cloud, ingest, sample and the encoder"
 
-        with running(tmp_path, ports, "--no-sample") as second:
+        with running(tmp_path, own, "--no-sample") as second:
             assert second.ended() == 1
             assert second.output.read_text() == ""
-            assert second.said() == [f"run: port {ports.web} is in use: choose another one with --port"]
-        assert requests.get(f"http://{HOST}:{ports.web}/healthz", timeout=SECONDS).status_code == 200
+            assert second.said() == [f"run: port {own.web} is in use: choose another one with --port"]
+        assert requests.get(f"http://{HOST}:{own.web}/healthz", timeout=SECONDS).status_code == 200
 
         for _ in range(3):
             run.process.send_signal(signal.SIGINT)
@@ -137,7 +164,7 @@ def test_the_sample_is_on_air_when_it_says_ready_and_ctrl_c_ends_all_of_it(tmp_p
         assert run.left() == []
         assert run.said() == ["run: ending"]
 
-    with running(tmp_path, ports, "--data", str(data), "--no-sample") as again:
+    with running(tmp_path, own, "--data", str(data), "--no-sample") as again:
         kept = again.table()
         assert kept["Stream key"] == table["Stream key"]
         assert kept["Admin token"] == table["Admin token"]
@@ -149,25 +176,24 @@ def test_the_sample_is_on_air_when_it_says_ready_and_ctrl_c_ends_all_of_it(tmp_p
         assert again.ended() == 0
         assert again.left() == []
 
-    with running(tmp_path, ports, "--data", str(data)) as third:
+    with running(tmp_path, own, "--data", str(data)) as third:
         folder = third.table()["Bucket"].rpartition("/")[0]
         for rung in ("720p", "480p", "360p"):
             playlist = requests.get(f"{folder}/{rung}/playlist.m3u8", timeout=SECONDS).text
             assert "segment_00000002_" in playlist, "ready came on what the first run had left"
 
 
-def test_what_cannot_be_started_is_said_in_one_line(tmp_path: Path) -> None:
+def test_what_cannot_be_started_is_said_in_one_line(failing: Mapping[str, Run]) -> None:
     """And what was started before is ended."""
-    with running(tmp_path, free_ports(), "--no-sample", "--ffmpeg", "/nonexistent/ffmpeg") as run:
-        assert run.ended() == 1
-        assert run.said() == ["run: ingest ended: ingest: FFmpeg at /nonexistent/ffmpeg does not run"]
-        assert run.left() == []
+    run = failing["FFmpeg"]
+    assert run.ended() == 1
+    assert run.said() == ["run: ingest ended: ingest: FFmpeg at /nonexistent/ffmpeg does not run"]
+    assert run.left() == []
 
 
-def test_what_the_api_refuses_is_said_in_one_line(tmp_path: Path) -> None:
+def test_what_the_api_refuses_is_said_in_one_line(failing: Mapping[str, Run]) -> None:
     """And what was started before is ended."""
-    faults = ("--fault", "uploads.bucket=ingest", "--fault", "uploads.unavailable=1")
-    with running(tmp_path, free_ports(), "--no-sample", *faults) as run:
-        assert run.ended() == 2
-        assert run.said() == ["run: POST /v1/streams: the API answered 503: Cloud Storage: RetryError"]
-        assert run.left() == []
+    run = failing["the API"]
+    assert run.ended() == 2
+    assert run.said() == ["run: POST /v1/streams: the API answered 503: Cloud Storage: RetryError"]
+    assert run.left() == []

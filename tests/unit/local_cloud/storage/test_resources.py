@@ -94,15 +94,17 @@ def test_attributes_that_would_have_no_effect_are_refused_by_name(field: str) ->
 
 
 def test_a_bucket_s_resource_says_its_configuration() -> None:
-    bucket = Bucket(name="media", cors=(CORS_FOR_VIEWERS,), time_created=datetime(2026, 1, 1, tzinfo=UTC))
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    bucket = Bucket(name="media", location="EUROPE-WEST1", cors=(CORS_FOR_VIEWERS,), time_created=created)
     resource = bucket_resource(bucket)
     assert resource["cors"][0]["maxAgeSeconds"] == CORS_FOR_VIEWERS.max_age // timedelta(seconds=1)
-    asked = {key: resource[key] for key in ("name", "cors")}
+    asked = {key: resource[key] for key in ("name", "location", "cors")}
     assert parse_bucket_resource(asked, public=False, time_created=bucket.time_created) == bucket
 
 
 @pytest.mark.parametrize(
-    "resource", [{}, {"name": 1}, {"name": "abc", "cors": [1]}, {"name": "abc", "cors": 1}]
+    "resource",
+    [{}, {"name": 1}, {"name": "abc", "location": 1}, {"name": "abc", "cors": [1]}, {"name": "abc", "cors": 1}],
 )
 def test_buckets_that_make_no_sense_are_refused(resource: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
