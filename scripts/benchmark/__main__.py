@@ -21,6 +21,7 @@ from benchmark import (
     peers,
     quality,
     recording,
+    vod,
     wake_ups,
     whip,
     whip_glass,
@@ -43,6 +44,7 @@ MEASUREMENTS: Final[Mapping[str, tuple[str, Callable[[Setting], list[Outcome]]]]
     "whip-glass": ("glass to glass, from a browser over WHIP", whip_glass.measure),
     "whip-soak": ("WHIP publishers who come and go, and what they leave behind", whip_soak.measure),
     "recording": ("finalizing recordings of 10 minutes to 12 hours, and the recorder", recording.measure),
+    "vod": ("VOD of a recording beside the live ladder: bytes and VMAF", vod.measure),
     "wake-ups": ("direct wake and storage events, as late as in the cloud", wake_ups.measure),
 }
 # Three broadcasts that are watched for minutes each, and what tells nothing before it has run for many: taken
