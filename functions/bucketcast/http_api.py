@@ -58,8 +58,9 @@ class RecordingSubject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class RecordingFailure(RecordingSubject, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What of it failed, and why, in the words of whoever tried."""
+    """What of it failed, and why, in the words of the *execution* that tried, by its id."""
 
+    execution: str
     step: str
     reason: str
 
@@ -229,13 +230,21 @@ def _announce(request: Request, steps: WorkflowSteps) -> Response:
 
 def _fail(request: Request, steps: WorkflowSteps) -> Response:
     failure = _parse(request, RecordingFailure)
-    steps.recordings.fail(failure.stream, failure.broadcast, step=failure.step, reason=failure.reason)
+    steps.recordings.fail(
+        failure.stream,
+        failure.broadcast,
+        execution=failure.execution,
+        step=failure.step,
+        reason=failure.reason,
+    )
     return Response(status=204)
 
 
 def _fail_vod(request: Request, steps: WorkflowSteps) -> Response:
     failure = _parse(request, RecordingFailure)
-    steps.recordings.fail_vod(failure.stream, failure.broadcast, reason=failure.reason)
+    steps.recordings.fail_vod(
+        failure.stream, failure.broadcast, execution=failure.execution, reason=failure.reason
+    )
     return Response(status=204)
 
 

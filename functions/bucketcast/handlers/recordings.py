@@ -238,16 +238,34 @@ class Recordings:
         self.show(stream)
         _log.info("vod published", extra={"stream": stream, "broadcast": broadcast})
 
-    def fail_vod(self, stream: StreamId, broadcast: BroadcastNumber, *, reason: str) -> None:
-        """Say that encoding the recording failed for good, for *reason*; raises NotFound."""
+    def fail_vod(self, stream: StreamId, broadcast: BroadcastNumber, *, execution: str, reason: str) -> None:
+        """Say that encoding the recording failed for good, for *reason*; raises NotFound.
+
+        Only *execution*, the id of the one that carries it, can say so: what another one repeats is over.
+        """
         now = self.clock.now()
-        self._change(stream, broadcast, lambda known: vod_failed(known, reason=reason, now=now))
+
+        def change(known: RecordingDocument) -> RecordingDocument:
+            is_told = known.vod is not None and _is_of(known.vod.execution, execution)
+            return vod_failed(known, reason=reason, now=now) if is_told else known
+
+        self._change(stream, broadcast, change)
         _log.error("a vod failed", extra={"stream": stream, "broadcast": broadcast})
 
-    def fail(self, stream: StreamId, broadcast: BroadcastNumber, *, step: str, reason: str) -> None:
-        """Say that *step* of what carries the recording failed for good, for *reason*; raises NotFound."""
+    def fail(
+        self, stream: StreamId, broadcast: BroadcastNumber, *, execution: str, step: str, reason: str
+    ) -> None:
+        """Say that *step* of what carries the recording failed for good, for *reason*; raises NotFound.
+
+        Of *execution* holds what `fail_vod` says.
+        """
         now = self.clock.now()
-        self._change(stream, broadcast, lambda known: failed(known, step=step, reason=reason, now=now))
+
+        def change(known: RecordingDocument) -> RecordingDocument:
+            is_told = _is_of(known.execution, execution)
+            return failed(known, step=step, reason=reason, now=now) if is_told else known
+
+        self._change(stream, broadcast, change)
         _log.error("a recording failed", extra={"stream": stream, "broadcast": broadcast, "step": step})
 
     def _restore(self, document: StreamDocument, *, at_most: int) -> int:
@@ -402,6 +420,11 @@ class Recordings:
         if (stored := self.documents.read(stream, broadcast)) is None:
             raise NotFound(f"there is no recording of broadcast {broadcast} of '{stream}'")
         return stored
+
+
+def _is_of(name: str, execution: str) -> bool:
+    """Whether *name* is that of *execution*, or not known yet because it is being started."""
+    return not name or name.rpartition("/")[2] == execution
 
 
 def _view(document: RecordingDocument, vod: VodView | None) -> RecordingView:

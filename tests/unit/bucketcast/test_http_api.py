@@ -424,7 +424,10 @@ def test_a_workflow_asks_whether_a_broadcast_is_over() -> None:
 
 def test_a_workflow_says_what_failed_and_its_owner_starts_it_again() -> None:
     world = ended()
-    assert step(world, "/fail", {**SUBJECT, "step": "finalize", "reason": "why"}).status_code == 204
+    assert (
+        step(world, "/fail", {**SUBJECT, "execution": "1", "step": "finalize", "reason": "why"}).status_code
+        == 204
+    )
     [found] = recordings(world)
     assert (found["state"], found["failed_step"], found["reason"]) == ("failed", "finalize", "why")
     response = api(world, "POST", "/v1/streams/demo/recordings/1/finalize")
@@ -486,4 +489,7 @@ def test_a_workflow_finalizes_and_announces_what_was_made_of_it() -> None:
     )
     world.media.write(facts, if_generation=ABSENT)
     assert step(world, "/announce", SUBJECT).status_code == 204
-    assert step(world, "/fail-vod", {**SUBJECT, "step": "vod", "reason": "why"}).status_code == 204
+    assert (
+        step(world, "/fail-vod", {**SUBJECT, "execution": "1", "step": "vod", "reason": "why"}).status_code
+        == 204
+    )

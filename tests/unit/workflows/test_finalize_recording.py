@@ -64,9 +64,8 @@ async def test_a_broadcast_that_never_comes_to_an_end_fails_by_name_after_few_qu
     lost = BroadcastNumber(2)
     world.recordings.begin(STREAM, lost)
     functions, clock = Functions(world), WorldClock(world=world)
-    running = interpreter(
-        SOURCE.read_text(), clock=clock, send=functions, environment={"BUCKETCAST_RECORDINGS_URL": URL}
-    )
+    environment = {"BUCKETCAST_RECORDINGS_URL": URL, "GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID": "1"}
+    running = interpreter(SOURCE.read_text(), clock=clock, send=functions, environment=environment)
     with pytest.raises(WorkflowError):
         await running.run({"stream": STREAM, "broadcast": lost})
     assert functions.asked[-1] == "/fail"

@@ -501,7 +501,7 @@ def test_two_at_the_same_time_make_one_file(world: RecordedWorld) -> None:
 def test_a_decision_that_was_made_meanwhile_stays(world: RecordedWorld) -> None:
     class Failing(FakeBucket):
         def compose(self, made: MadeObject, sources: object, *, if_generation: Generation) -> ObjectFacts:
-            world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+            world.recordings.fail(STREAM, ONE, execution="1", step="finalize", reason="why")
             return super().compose(made, sources, if_generation=if_generation)  # type: ignore[arg-type]
 
     world.recording.__class__ = Failing

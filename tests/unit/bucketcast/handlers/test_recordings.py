@@ -27,6 +27,7 @@ from stream_world import STREAM, A, B, World, uploaded
 ONE = BroadcastNumber(1)
 THREE = [uploaded(index) for index in range(3)]
 SILENCE = 10.0
+FIRST_EXECUTION = "1"  # as FakeExecutions counts
 
 
 class RecordingWorld(World):
@@ -153,7 +154,7 @@ def test_a_broadcast_that_came_to_rest_long_ago_is_given_up_at_once_when_it_is_a
 ) -> None:
     world.recordings.begin(STREAM, BroadcastNumber(2))
     world.clock.advance(SEALED_WITHIN.total_seconds())
-    world.recordings.fail(STREAM, BroadcastNumber(2), step="rest", reason="why")
+    world.recordings.fail(STREAM, BroadcastNumber(2), execution=FIRST_EXECUTION, step="rest", reason="why")
     world.recordings.finalize_again(STREAM, BroadcastNumber(2))
     with pytest.raises(Refused):
         world.recordings.rest(STREAM, BroadcastNumber(2))
@@ -181,7 +182,7 @@ def test_a_recording_that_was_never_begun_is_not_found(world: RecordingWorld) ->
     with pytest.raises(NotFound):
         world.recordings.rest(STREAM, ONE)
     with pytest.raises(NotFound):
-        world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+        world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
 
 
 def test_an_execution_that_was_decided_and_not_started_is_started_by_the_reaper(world: RecordingWorld) -> None:
@@ -223,7 +224,7 @@ def test_what_was_decided_while_an_execution_was_looked_at_stays(world: Recordin
 
     class Finished(FakeExecutions):
         def state(self, name: str) -> ExecutionState:
-            world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+            world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
             return ExecutionState.OVER
 
     replace_executions(world.recordings, Finished()).reap([])
@@ -234,7 +235,7 @@ def test_what_was_decided_while_an_execution_was_looked_at_stays(world: Recordin
 def test_a_failure_names_its_step_and_is_tried_again_when_its_owner_says_so(world: RecordingWorld) -> None:
     world.see()
     for _ in range(2):
-        world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+        world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
     assert (world.document_of_one.state, world.document_of_one.failed_step, world.document_of_one.reason) == (
         RecordingState.FAILED,
         "finalize",
@@ -249,6 +250,17 @@ def test_a_failure_names_its_step_and_is_tried_again_when_its_owner_says_so(worl
     assert (world.document_of_one.state, world.document_of_one.reason) == (RecordingState.WAITING, "")
 
 
+def test_a_failure_that_an_execution_tells_again_is_not_that_of_the_next_one(world: RecordingWorld) -> None:
+    """Its answer was lost; meanwhile the recording's owner has started another one."""
+    world.see()
+    world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
+    world.recordings.finalize_again(STREAM, ONE)
+    world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
+    assert world.document_of_one.state is RecordingState.WAITING
+    world.recordings.fail(STREAM, ONE, execution="2", step="finalize", reason="again")
+    assert world.document_of_one.reason == "again"
+
+
 def test_a_change_that_meets_others_all_the_time_is_given_up(world: RecordingWorld) -> None:
     world.see()
 
@@ -260,7 +272,7 @@ def test_a_change_that_meets_others_all_the_time_is_given_up(world: RecordingWor
     contended.create(world.document_of_one)
     recordings = replace(world.recordings, documents=contended)
     with pytest.raises(Unavailable):
-        recordings.fail(STREAM, ONE, step="finalize", reason="why")
+        recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
 
 
 def test_the_last_broadcast_is_seen_to_although_the_next_one_is_on_air(world: RecordingWorld) -> None:
@@ -278,7 +290,7 @@ def test_the_last_broadcast_is_seen_to_although_the_next_one_is_on_air(world: Re
 
 def test_a_recording_is_not_begun_again_when_what_it_is_made_of_is_about_to_go(world: RecordingWorld) -> None:
     world.see()
-    world.recordings.fail(STREAM, ONE, step="finalize", reason="why")
+    world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
     world.clock.advance(AGAIN_WITHIN.total_seconds())
     with pytest.raises(Refused, match="about to go"):
         world.recordings.finalize_again(STREAM, ONE)

@@ -41,6 +41,8 @@ FILE = RecordedFile(
 )
 STARTED = (VOD_WORKFLOW, {"stream": STREAM, "broadcast": 1})
 
+FIRST_EXECUTION = "1"  # as FakeExecutions counts
+
 
 def recorded(*, with_vod: bool = True, files: tuple[RecordedFile, ...] = (FILE,)) -> World:
     """A stream with a recording that was just finalized."""
@@ -97,7 +99,7 @@ def test_what_wants_none_or_has_no_pictures_gets_none(world: World) -> None:
     assert world.executions.started == []
     assert document(world).is_settled
     assert vod(world) is None
-    world.recordings.fail_vod(STREAM, ONE, reason="why")
+    world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")
     put(world.media, vod_facts_name(STREAM, ONE))
     world.recordings.announce(STREAM, ONE)
     assert document(world).vod is None
@@ -151,7 +153,7 @@ def test_what_failed_says_why_and_is_started_again_when_its_owner_says_so() -> N
     world = recorded()
     world.recordings.encode(STREAM, ONE)
     for _ in range(2):
-        world.recordings.fail_vod(STREAM, ONE, reason="why")
+        world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")
     found = vod(world)
     assert found is not None
     assert (found.state, found.reason) == (VodState.FAILED, "why")
@@ -159,6 +161,17 @@ def test_what_failed_says_why_and_is_started_again_when_its_owner_says_so() -> N
         world.recordings.finalize_again(STREAM, ONE)
     assert world.executions.started == [STARTED] * 2
     assert document(world).state is RecordingState.FINALIZED
+
+
+def test_a_failure_that_an_execution_tells_again_is_not_that_of_the_next_one() -> None:
+    world = recorded()
+    world.recordings.encode(STREAM, ONE)
+    world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")
+    world.recordings.finalize_again(STREAM, ONE)
+    world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")
+    found = vod(world)
+    assert found is not None
+    assert found.state is VodState.ENCODING
 
 
 def test_it_is_announced_when_it_is_there_and_not_before() -> None:
@@ -183,7 +196,7 @@ def test_it_is_announced_when_it_is_there_and_not_before() -> None:
         }
     ]
     # What failed may have been done nevertheless.
-    world.recordings.fail_vod(STREAM, ONE, reason="too late")
+    world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="too late")
     assert document(world).is_settled
 
 
@@ -289,7 +302,7 @@ def test_what_was_decided_while_it_was_being_started_stays() -> None:
 
     class Quick(FakeExecutions):
         def start(self, workflow: str, argument: Mapping[str, str | int | bool]) -> str:
-            world.recordings.fail_vod(STREAM, ONE, reason="why")
+            world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")
             return super().start(workflow, argument)
 
     replace(world.recordings, executions=Quick()).encode(STREAM, ONE)
