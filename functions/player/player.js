@@ -4,7 +4,7 @@
 
 import { NativeEngine, engineFor } from "./engines.js";
 import { readObject, retryDelay } from "./objects.js";
-import { RecordingList, Storyboard, clockTime, partsOf, spokenTime } from "./recordings.js";
+import { RecordingList, Storyboard, clockTime, filesOf, partsOf, spokenTime } from "./recordings.js";
 
 // As in bucketcast/stream/identifiers.py: a stream is a folder of the bucket, so nothing else may stand there.
 const STREAM_ID = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -193,6 +193,7 @@ class Page {
   #chosen = null; // the broadcast whose recording is watched in place of what is on air
   #parts = []; // of the recording that is open
   #part = 0;
+  #at = 0; // where its picture was to start
   #attempts = 0; // that failed since something of the recording was played
   #since = new Date(NaN);
   #playback = "none"; // none, opening, playing, waiting, paused, blocked, over, failed
@@ -351,27 +352,32 @@ class Page {
     this.#playback = "none";
     // A VOD waits for hls.js.
     if (!recording || (recording.vod && this.#hls === undefined)) return;
-    this.#parts = partsOf(recording);
+    this.#parts = this.#hls ? partsOf(recording) : filesOf(recording);
     this.#openPart(0);
   }
 
   #openPart(number, at = 0) {
     const { playlist, file, storyboard } = this.#parts[number];
-    const inHls = playlist !== null && this.#hls;
     this.#part = number;
+    this.#at = at;
     this.#storyboard.open(storyboard && this.#list.address(storyboard));
-    const engine = inHls ? this.#hls : this.#files;
-    this.#open(engine, this.#list.address(inHls ? playlist : file), { live: false, at });
+    this.#open(playlist ? this.#hls : this.#files, this.#list.address(playlist ?? file), { live: false, at });
     this.#render();
   }
 
   #giveUpPart() {
-    const part = this.#parts[this.#part];
-    if (!part?.playlist) return this.#close("failed");
-    // The file that the VOD was made of is as long.
-    part.playlist = null;
+    const { instead } = this.#parts[this.#part] ?? {};
+    if (!instead) return this.#close("failed");
+    // The files that the VOD was made of are together as long.
+    this.#parts = instead;
     this.#attempts = 0;
-    this.#openPart(this.#part, this.video.currentTime);
+    this.#openPart(0, this.video.currentTime);
+  }
+
+  // Opens the next part where this one ends before the picture was to start.
+  #skip() {
+    const behind = this.#at - this.video.duration;
+    if (behind > 0 && this.#part + 1 < this.#parts.length) this.#openPart(this.#part + 1, behind);
   }
 
   #backToLive() {
@@ -439,6 +445,7 @@ class Page {
     };
     video.addEventListener("playing", become("playing"));
     video.addEventListener("ended", () => this.#over());
+    video.addEventListener("loadedmetadata", () => this.#skip());
     video.addEventListener("pause", () => this.#pausedByHand && become("paused")());
     video.addEventListener("volumechange", () => this.#render());
     video.addEventListener("waiting", () => {

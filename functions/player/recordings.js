@@ -43,11 +43,16 @@ export function parseRecordings(text) {
   return Array.isArray(recordings) ? recordings.map(parseRecording).filter(Boolean) : null;
 }
 
-// What is played one after the other: more than one where the formats of a broadcast could not be joined. The VOD
-// is made of the first file, and plays in its place.
-export const partsOf = ({ files, vod, storyboard }) =>
-  files.map((file, number) =>
-    number === 0 && vod ? { playlist: vod, file, storyboard } : { playlist: null, file, storyboard: null });
+// The files, played one after the other: more than one where the formats of a broadcast could not be joined. The
+// storyboard's times are those of all of them together.
+export const filesOf = ({ files, storyboard }) =>
+  files.map((file) => ({ playlist: null, file, storyboard: files.length === 1 ? storyboard : null }));
+
+// What is played one after the other: the VOD, which is the whole recording, or else its files.
+export const partsOf = (recording) =>
+  recording.vod
+    ? [{ playlist: recording.vod, file: null, storyboard: recording.storyboard, instead: filesOf(recording) }]
+    : filesOf(recording);
 
 export function parseStoryboard(text) {
   const seconds = (hours, minutes, rest) => Number(hours ?? 0) * 3600 + Number(minutes) * 60 + Number(rest);

@@ -36,7 +36,7 @@ from ingest.encode.source import AudioSource, SourceFacts, VideoSource
 from ingest.encode.transport_stream import MediaSegment, SegmentCutter
 from ingest.vod.encoding import encode
 from ingest.vod.facts import sampled_segments
-from ingest.vod.plan import Compression, VodPlan, plan_vod
+from ingest.vod.plan import Compression, SourcePlan, plan_vod
 from ingest.vod.quality import SAMPLES, has_vmaf, mean_vmaf, vmaf_of
 from ingest.vod.source import probe
 from local_system.system import NotStarted
@@ -90,7 +90,8 @@ def run(
     recording = folder / "recording.mp4"
     recording.write_bytes(_recorded(live_plan, live_files[live_plan.rungs[0].name].read_bytes()))
     try:
-        vod_plan = plan_vod(probe(str(recording)), configuration, compression, source=recording.name)
+        planned = plan_vod({recording.name: probe(str(recording))}, configuration, compression)
+        vod_plan = planned.sources[0]
         segments, vod_cpu = _taken(lambda: asyncio.run(_encode_vod(ffmpeg, vod_plan, recording)))
         measurable = asyncio.run(has_vmaf(ffmpeg))
         checked = asyncio.run(_checked(ffmpeg, vod_plan, segments, recording)) if measurable else None
@@ -180,7 +181,7 @@ def _piece(part: bytes, head_bytes: int) -> Piece:
     return Piece(session=SESSION, first=first, last=last, head=head)
 
 
-async def _encode_vod(ffmpeg: Path, plan: VodPlan, recording: Path) -> Mapping[RungName, list[bytes]]:
+async def _encode_vod(ffmpeg: Path, plan: SourcePlan, recording: Path) -> Mapping[RungName, list[bytes]]:
     segments: dict[RungName, list[bytes]] = defaultdict(list)
 
     async def take(rung: RungName, segment: MediaSegment) -> None:
@@ -192,7 +193,7 @@ async def _encode_vod(ffmpeg: Path, plan: VodPlan, recording: Path) -> Mapping[R
 
 
 async def _checked(
-    ffmpeg: Path, plan: VodPlan, segments: Mapping[RungName, Sequence[bytes]], recording: Path
+    ffmpeg: Path, plan: SourcePlan, segments: Mapping[RungName, Sequence[bytes]], recording: Path
 ) -> float:
     """The VMAF that the job says of itself."""
     highest = segments[plan.rungs[0].name]

@@ -2,20 +2,24 @@
 
 import asyncio
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from mimetypes import guess_type
 from pathlib import Path
+from posixpath import normpath
 
 import av
 import msgspec
+import numpy as np
 import pytest
 import requests
 from PIL import Image
@@ -23,10 +27,20 @@ from PIL import Image
 from bucketcast.gcp.clients import storage_client
 from bucketcast.gcp.storage import CloudStorageBucket
 from bucketcast.hls import MediaPlaylist, MultivariantPlaylist, parse
-from bucketcast.objects import ABSENT, NewObject
-from bucketcast.recording.names import recording_file_name
+from bucketcast.objects import ABSENT, NewObject, ObjectFacts
+from bucketcast.recording.document import RecordedFile, RecordingFacts
+from bucketcast.recording.index import index_object
+from bucketcast.recording.names import recording_facts_name, recording_file_name
+from bucketcast.records import JSON, decode_record, encode_record
 from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
-from bucketcast.stream.identifiers import BitsPerSecond, BroadcastNumber, RungName, SegmentIndex, StreamId
+from bucketcast.stream.identifiers import (
+    BitsPerSecond,
+    BroadcastNumber,
+    RungName,
+    SegmentIndex,
+    SessionNumber,
+    StreamId,
+)
 from bucketcast.stream.stream_record import StreamRecord
 from bucketcast.stream_records import stream_record_object
 from ingest.encode.ffmpeg import find_ffmpeg
@@ -44,10 +58,14 @@ from ingest.vod.source import probe
 from local_cloud.cloud import CloudOptions, RunningLocalCloud, running_local_cloud
 from local_cloud.run_jobs import JobOptions
 from local_cloud.run_jobs.execution import Execution
+from tools.browser import chromium
 from tools.frame_strip import Clip, make_clip, read_frame_numbers
-from tools.players import play_with_ffprobe
+from tools.players import play_with_ffmpeg, play_with_ffprobe
 
 ROOT = Path(__file__).resolve().parents[2]
+PLAYER = ROOT / "functions/player"
+HLS_JS = ROOT / ".cache/hls.js" / json.loads((PLAYER / "hls.json").read_text())["version"] / "hls.min.js"
+VIDEO = "document.getElementById('video')"
 SECONDS = 60
 STREAM = StreamId("concert")
 HIGH, LOW = RungName("180p"), RungName("144p")
@@ -58,6 +76,8 @@ CLIP = Clip(
     duration=timedelta(seconds=20),
     video_bitrate=600_000,
 )
+LANDSCAPE = replace(CLIP, duration=timedelta(seconds=8))
+UPRIGHT = Clip(width=96, height=160, frame_rate=Fraction(25), duration=timedelta(seconds=5), audio=False)
 SILENT = Clip(width=160, height=96, frame_rate=Fraction(25), duration=timedelta(seconds=5), audio=False)
 # Slow enough to be killed half-way, for a picture of this size.
 ENVIRONMENT = {
@@ -73,24 +93,42 @@ COMMAND = (sys.executable, "-m", "ingest.vod")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """A local cloud with a recording for each broadcast, and the job that makes VODs of them."""
+    """A local cloud with recordings of some broadcasts, and the job that makes VODs of them."""
 
     running: RunningLocalCloud
     media: CloudStorageBucket
     ingest: CloudStorageBucket
     recording: CloudStorageBucket
 
-    def record(self, broadcast: int, clip: Clip) -> VodNames:
-        """Put *clip* where the recording of *broadcast* is."""
+    def record(self, broadcast: int, *clips: Clip) -> VodNames:
+        """Make *clips* the files of the recording of *broadcast*."""
         number = BroadcastNumber(broadcast)
-        recorded = NewObject(
-            name=recording_file_name(STREAM, number),
-            content=make_clip(clip).read_bytes(),
-            content_type="video/mp4",
-            cache_control="public, max-age=60",
+        files = [
+            self.put(recording_file_name(STREAM, number, place), make_clip(clip).read_bytes(), "video/mp4")
+            for place, clip in enumerate(clips, 1)
+        ]
+        facts = RecordingFacts(
+            stream=STREAM,
+            broadcast=number,
+            files=tuple(
+                RecordedFile(
+                    name=file.name,
+                    size=file.size,
+                    crc32c=file.crc32c,
+                    duration=timedelta(seconds=float(clip.frames / clip.frame_rate)),
+                    frames=clip.frames,
+                    sessions=(SessionNumber(1),),
+                )
+                for file, clip in zip(files, clips, strict=True)
+            ),
         )
-        self.media.write(recorded, if_generation=ABSENT)
+        self.put(recording_facts_name(STREAM, number), encode_record(facts), JSON)
         return VodNames(stream=STREAM, broadcast=number)
+
+    def put(self, name: str, content: bytes, content_type: str) -> ObjectFacts:
+        """Create the object *name* in the media bucket."""
+        new = NewObject(name=name, content=content, content_type=content_type, cache_control="no-store")
+        return self.media.write(new, if_generation=ABSENT)
 
     def start(self, broadcast: int, *, tasks: int) -> Execution:
         """Begin to make the VOD of *broadcast*."""
@@ -119,11 +157,16 @@ class Cloud:
         """The announcement."""
         return msgspec.json.decode(self.get(names.facts).content, type=VodFacts)
 
-    def segments(self, names: VodNames, rung: RungName) -> list[str]:
-        """The names of the segments of *rung* that its playlist has."""
-        playlist = parse(self.get(names.media_playlist(rung)).text)
+    def playlist(self, name: str) -> MediaPlaylist:
+        """The media playlist *name*."""
+        playlist = parse(self.get(name).text)
         assert isinstance(playlist, MediaPlaylist)
-        return [f"{names.folder}{rung}/{segment.uri}" for segment in playlist.segments]
+        return playlist
+
+    def segments(self, names: VodNames, rung: RungName) -> list[str]:
+        """The names of the segments that the playlist of *rung* has."""
+        segments = self.playlist(names.media_playlist(rung)).segments
+        return [normpath(f"{names.folder}{rung}/{segment.uri}") for segment in segments]
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -351,9 +394,8 @@ async def test_two_that_do_the_same_at_once_announce_it_once(cloud: Cloud) -> No
 async def test_a_recording_that_breaks_off_gives_no_short_segment() -> None:
     """FFmpeg takes a lost connection for the end, and a segment is created once: a short one would stay."""
     path = make_clip(SILENT)
-    plan = plan_vod(
-        probe(str(path)), StreamConfiguration(), Compression(preset=VodPreset.SUPERFAST), source="x"
-    )
+    compression = Compression(preset=VodPreset.SUPERFAST)
+    plan = plan_vod({"x": probe(str(path))}, StreamConfiguration(), compression).sources[0]
     taken: list[SegmentIndex] = []
 
     async def take(_: RungName, segment: MediaSegment) -> None:
@@ -374,7 +416,8 @@ async def test_a_picture_that_differs_is_measured_as_worse() -> None:
     configuration = StreamConfiguration(
         rungs=(RungConfiguration(name=HIGH, video_bitrate=BitsPerSecond(600_000)),)
     )
-    plan = plan_vod(probe(str(path)), configuration, Compression(preset=VodPreset.SUPERFAST), source="x")
+    compression = Compression(preset=VodPreset.SUPERFAST)
+    plan = plan_vod({"x": probe(str(path))}, configuration, compression).sources[0]
     made: dict[int, bytes] = {}
 
     async def take(_: RungName, segment: MediaSegment) -> None:
@@ -399,9 +442,128 @@ def test_a_small_recording_without_sound_gets_its_own_size_and_no_sound(cloud: C
     assert numbers == list(range(SILENT.frames))
 
 
+@pytest.fixture(scope="module")
+def joined(cloud: Cloud) -> VodNames:
+    """Of two files that cannot be joined. One task makes the end of the first and the second; it was killed."""
+    names = cloud.record(6, LANDSCAPE, UPRIGHT)
+    execution = cloud.start(6, tasks=2)
+    killed = execution.tasks[1]
+    until(lambda: cloud.media.facts(names.segment(LOW, SegmentIndex(1))))
+    assert killed.pid is not None
+    os.kill(killed.pid, signal.SIGKILL)
+    cloud.end(execution)
+    assert [task.attempt for task in execution.tasks] == [0, 1]
+    return names
+
+
+def test_every_picture_of_every_file_is_there_once_in_every_slot(cloud: Cloud, joined: VodNames) -> None:
+    folders = []
+    for slot in (HIGH, LOW):
+        segments = cloud.segments(joined, slot)
+        assert [name[-13:-3] for name in segments] == ["0000000000", "0000000001", "0000000002"]
+        folders.append([name.split("/")[-2] for name in segments])
+        for file, names in ((LANDSCAPE, segments[:2]), (UPRIGHT, segments[2:])):
+            media = b"".join(cloud.get(name).content for name in names)
+            frames = read_frame_numbers(media)
+            assert [frame.number for frame in frames] == list(range(file.frames))
+            with av.open(io.BytesIO(media), "r") as container:
+                video = container.streams.video[0]
+                assert (video.width < video.height) == (file.width < file.height)
+                assert abs((video.average_rate or 0) - file.frame_rate) < Fraction(1, 100)
+    assert folders == [[HIGH, HIGH, LOW], [LOW, LOW, LOW]]
+
+
+def test_playlists_of_several_files_have_a_discontinuity_between_them(cloud: Cloud, joined: VodNames) -> None:
+    for slot in (HIGH, LOW):
+        for name in (joined.media_playlist(slot), joined.i_frame_playlist(slot)):
+            playlist = cloud.playlist(name)
+            assert [segment.discontinuity for segment in playlist.segments] == [False, False, True]
+            assert playlist.duration == timedelta(seconds=13.008)
+    facts = cloud.facts(joined)
+    assert (facts.frames, facts.segments) == (LANDSCAPE.frames + UPRIGHT.frames, 3)
+    assert [rung.codecs for rung in facts.rungs] == ["avc1.64001e,mp4a.40.2"] * 2
+    assert isinstance(facts.files, tuple)
+    assert [file.frames for file in facts.files] == [LANDSCAPE.frames, UPRIGHT.frames]
+
+
+def test_a_file_without_sound_is_silent_beside_one_with_sound(cloud: Cloud, joined: VodNames) -> None:
+    with av.open(io.BytesIO(cloud.get(cloud.segments(joined, LOW)[2]).content), "r") as container:
+        samples = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+    assert abs(samples.shape[1] / 48_000 - 5) < 0.03
+    assert float(np.abs(samples).max()) < 1e-4
+
+
+def test_thumbnails_of_another_shape_stand_in_the_middle(cloud: Cloud, joined: VodNames) -> None:
+    cues = cloud.get(joined.storyboard).text.split("\n\n")[1:]
+    assert cues == [
+        "00:00:00.000 --> 00:00:08.008\nstoryboard_00000.jpg#xywh=0,0,160,90",
+        "00:00:08.008 --> 00:00:13.008\nstoryboard_00000.jpg#xywh=160,0,160,90\n",
+    ]
+    sprite = np.asarray(Image.open(io.BytesIO(cloud.get(joined.sprite(0)).content)).convert("L"))
+    upright = sprite[:90, 160:320]
+    assert upright[:, :48].max() < 30
+    assert upright[:, 112:].max() < 30
+    assert upright[:, 56:104].mean() > 60
+    assert Image.open(io.BytesIO(cloud.get(joined.poster).content)).size == (320, 180)
+
+
+def test_ffmpeg_plays_several_files_without_a_word(cloud: Cloud, joined: VodNames) -> None:
+    report = play_with_ffmpeg(
+        f"{cloud.running.url}/media/{joined.multivariant_playlist}", timedelta(seconds=13)
+    )
+    assert report.errors == ()
+    assert abs(report.played - timedelta(seconds=13)) < timedelta(seconds=0.1)
+
+
+def test_the_page_plays_one_vod_of_several_files_and_those_if_it_breaks(cloud: Cloud, joined: VodNames) -> None:
+    if not HLS_JS.exists():
+        pytest.skip("hls.js is not in .cache (scripts/get_hls_js gets it from npm)")
+    facts = decode_record(RecordingFacts, cloud.get(recording_facts_name(STREAM, joined.broadcast)).content)
+    cloud.media.write(index_object(STREAM, [facts], [joined.broadcast]), if_generation=ABSENT)
+    for file in (*PLAYER.iterdir(), HLS_JS):
+        cloud.put(f"player/{file.name}", file.read_bytes(), guess_type(file.name)[0] or JSON)
+    soon = timedelta(seconds=SECONDS)
+    with chromium() as browser:
+        browser.open(f"{cloud.running.url}/media/player/index.html?stream={STREAM}&recording=6")
+        browser.wait_until(f"{VIDEO}.currentTime > 0", within=soon)
+        assert browser.script("return bucketcast.hls.url").endswith(joined.multivariant_playlist)
+        assert browser.script(f"return {VIDEO}.duration") == pytest.approx(13, abs=0.2)
+        browser.script(f"{VIDEO}.playbackRate = 2")
+        browser.wait_until(f"{VIDEO}.ended", within=soon)
+        assert browser.script(f"return [{VIDEO}.videoWidth, {VIDEO}.videoHeight]") == [96, 160]
+        events = browser.script("return bucketcast.events")
+        assert (events["stalls"], events["fatalErrors"], events["reloads"]) == (0, 0, 0)
+        assert browser.script("return document.getElementById('part').options.length") <= 1
+
+        broken = "{ type: 'mediaError', details: 'manifestIncompatibleCodecsError', fatal: true }"
+        browser.script(f"{VIDEO}.currentTime = 10; bucketcast.hls.trigger('hlsError', {broken})")
+        browser.wait_until(f"{VIDEO}.src.endsWith('full_stream_2.mp4') && {VIDEO}.readyState > 1", within=soon)
+        assert 1.9 < browser.script(f"return {VIDEO}.currentTime") <= 5
+        assert browser.script("return document.getElementById('part').options.length") == 2
+
+
 def test_a_recording_that_is_not_there_fails_the_task_and_says_so(cloud: Cloud) -> None:
     execution = cloud.start(4, tasks=1)
     cloud.running.run(cloud.running.cloud.jobs.ended(execution))
     (task,) = execution.tasks
     assert (task.exit_code, task.attempt) == (1, 1)
+    assert "there is no recording of broadcast 4" in task.log[-1]
+
+
+def test_a_file_that_is_gone_fails_the_task_and_says_so(cloud: Cloud) -> None:
+    names = cloud.record(7, SILENT, UPRIGHT)
+    cloud.media.delete(recording_file_name(STREAM, names.broadcast, 2))
+    execution = cloud.start(7, tasks=1)
+    cloud.running.run(cloud.running.cloud.jobs.ended(execution))
+    (task,) = execution.tasks
     assert "the recording cannot be read" in task.log[-1]
+
+
+def test_one_file_can_be_chosen_by_hand(cloud: Cloud) -> None:
+    """SOURCE in the environment names it."""
+    names = cloud.record(8, LANDSCAPE, SILENT)
+    chosen = {"BROADCAST": "8", "SOURCE": recording_file_name(STREAM, names.broadcast, 2)}
+    environment = {**os.environ, **ENVIRONMENT, **cloud.running.cloud.environment, **chosen}
+    subprocess.run(COMMAND, env=environment, capture_output=True, check=True, timeout=SECONDS)
+    facts = cloud.facts(names)
+    assert (facts.source, facts.frames, facts.files) == (chosen["SOURCE"], SILENT.frames, msgspec.UNSET)

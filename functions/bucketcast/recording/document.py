@@ -254,7 +254,7 @@ def asked_again(known: RecordingDocument, *, now: datetime) -> RecordingDocument
 
     So it is with a VOD that has failed. Raises Refused where it is too late.
     """
-    if known.vod is not None and known.vod.state is VodState.FAILED and len(known.files) == 1:
+    if known.vod is not None and known.vod.state is VodState.FAILED:
         return replace(known, vod=Vod(state=VodState.ENCODING, since=now))
     if known.state is not RecordingState.FAILED:
         return None
@@ -282,7 +282,7 @@ def over(known: RecordingDocument, *, now: datetime) -> RecordingDocument:
 def finalized(
     known: RecordingDocument, facts: RecordingFacts, *, with_vod: bool, now: datetime
 ) -> RecordingDocument:
-    """*known* with its *facts*; *with_vod* a VOD is made of its file."""
+    """*known* with its *facts*; *with_vod* a VOD is made of its files."""
     return replace(
         known,
         state=RecordingState.FINALIZED,
@@ -291,7 +291,7 @@ def finalized(
         missing=facts.missing,
         failed_step="",
         reason="",
-        vod=_wanted_vod(len(facts.files), now) if with_vod and facts.files else None,
+        vod=Vod(state=VodState.ENCODING, since=now) if with_vod and facts.files else None,
     )
 
 
@@ -317,12 +317,6 @@ def restored(
         missing=facts.missing,
         vod=vod,
     )
-
-
-def _wanted_vod(files: int, now: datetime) -> Vod:
-    if files == 1:
-        return Vod(state=VodState.ENCODING, since=now)
-    return Vod(state=VodState.FAILED, since=now, reason="a recording of several files has no VOD")
 
 
 def with_vod_execution(known: RecordingDocument, execution: str) -> RecordingDocument:

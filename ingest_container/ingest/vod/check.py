@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
 from posixpath import dirname, normpath
 
 from bucketcast.errors import BucketcastError, InvalidInput
-from bucketcast.hls import MediaPlaylist, parse
+from bucketcast.hls import MediaPlaylist, MediaSegment, parse
 from bucketcast.objects import NewObject
-from ingest.vod.plan import VodPlan
+from ingest.vod.plan import SourcePlan, VodPlan
 from ingest.vod.storyboard import WEBVTT
 
 _CUE_ADDRESS = re.compile(r"^([^#\n]+)#xywh=", re.MULTILINE)
@@ -55,17 +56,32 @@ def _playlist_problems(plan: VodPlan, made: NewObject, sizes: Mapping[str, int])
 def _media_problems(
     plan: VodPlan, made: NewObject, playlist: MediaPlaylist, sizes: Mapping[str, int]
 ) -> Iterator[str]:
-    if len(playlist.segments) != plan.segments:
-        yield f"lists {len(playlist.segments)} segments instead of {plan.segments}"
-    frame = timedelta(seconds=float(1 / plan.rate))
-    if abs(playlist.duration - plan.duration) > frame:
-        yield f"lasts {playlist.duration} instead of {plan.duration}"
+    files = list(_files(playlist))
+    if len(files) != len(plan.sources):
+        yield f"has {len(files)} files instead of {len(plan.sources)}"
+    for source, segments in zip(plan.sources, files, strict=False):
+        yield from _file_problems(source, segments)
     for segment in playlist.segments:
         size = _size(made, segment.uri, sizes)
         if not size:
             yield f"names {segment.uri}, which is not there"
         elif segment.byte_range is not None and segment.byte_range.end > size:
             yield f"names bytes up to {segment.byte_range.end} of {segment.uri}, which has {size}"
+
+
+def _files(playlist: MediaPlaylist) -> Iterator[Sequence[MediaSegment]]:
+    """The segments of *playlist* between discontinuities."""
+    for _, numbered in groupby(playlist.numbered_segments(), key=lambda each: each.discontinuity_number):
+        yield [each.segment for each in numbered]
+
+
+def _file_problems(source: SourcePlan, segments: Sequence[MediaSegment]) -> Iterator[str]:
+    if len(segments) != source.segments:
+        yield f"lists {len(segments)} segments instead of {source.segments} of {source.name}"
+    frame = timedelta(seconds=float(1 / source.rate))
+    duration = sum((segment.duration for segment in segments), timedelta(0))
+    if abs(duration - source.duration) > frame:
+        yield f"lasts {duration} instead of {source.duration} of {source.name}"
 
 
 def _size(made: NewObject, uri: str, sizes: Mapping[str, int]) -> int:

@@ -15,7 +15,7 @@ from bucketcast.stream.silence import CLOCK_START
 from ingest.encode.ffmpeg import printable
 from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
 from ingest.vod.ffmpeg import ffmpeg_arguments
-from ingest.vod.plan import VodPlan
+from ingest.vod.plan import SourcePlan
 from ingest.vod.running import FfmpegFailed
 
 _log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ _MAX_LINE_BYTES: Final = 500
 TakeSegment = Callable[[RungName, MediaSegment], Awaitable[None]]
 
 
-async def encode(ffmpeg: Path, plan: VodPlan, segments: range, *, url: str, take: TakeSegment) -> None:
-    """Encode *segments* of the recording at *url*, and let *take* have each, rung by rung in order.
+async def encode(ffmpeg: Path, plan: SourcePlan, segments: range, *, url: str, take: TakeSegment) -> None:
+    """Encode *segments* of the file at *url*, and let *take* have each, rung by rung in order.
 
     Each rung has one segment that is being taken and one that is being made; FFmpeg waits where that is not
     enough. Raises FfmpegFailed, and what *take* raises; FFmpeg never outlives the call.
@@ -58,7 +58,7 @@ async def encode(ffmpeg: Path, plan: VodPlan, segments: range, *, url: str, take
 
 
 async def _start(
-    ffmpeg: Path, plan: VodPlan, segments: range, url: str
+    ffmpeg: Path, plan: SourcePlan, segments: range, url: str
 ) -> tuple[Process, list[asyncio.StreamReader]]:
     with contextlib.ExitStack() as writes:
         descriptors, readers = [], []
@@ -94,7 +94,7 @@ async def _connect(descriptor: int) -> asyncio.StreamReader:
 
 
 async def _take_rung(
-    plan: VodPlan, rung: RungName, segments: range, output: asyncio.StreamReader, take: TakeSegment
+    plan: SourcePlan, rung: RungName, segments: range, output: asyncio.StreamReader, take: TakeSegment
 ) -> None:
     taking: asyncio.Task[None] | None = None
     expected = segments.start
@@ -124,7 +124,7 @@ async def _awaited(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
-async def _cut(plan: VodPlan, segments: range, output: asyncio.StreamReader) -> AsyncGenerator[MediaSegment]:
+async def _cut(plan: SourcePlan, segments: range, output: asyncio.StreamReader) -> AsyncGenerator[MediaSegment]:
     cutter = SegmentCutter(plan.grid, first=SegmentIndex(segments.start), clock_start=CLOCK_START)
     while data := await output.read(_READ_BYTES):
         for segment in cutter.feed(data):

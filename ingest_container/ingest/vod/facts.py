@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from bucketcast.objects import NewObject
 from bucketcast.records import JSON, encode_record
@@ -12,11 +12,12 @@ from bucketcast.stream.identifiers import BitsPerSecond, BroadcastNumber, RungNa
 from bucketcast.stream.published_objects import LIVE
 from ingest.vod.names import VodNames
 from ingest.vod.plan import Compression, VodPlan
-from ingest.vod.playlists import Rungs, measured_bandwidth
+from ingest.vod.playlists import Rungs, fill_slots, measured_bandwidth
+from ingest.vod.segment import VodSegment
 
 
 class RungFacts(Struct, frozen=True, kw_only=True):
-    """One rung as it came out."""
+    """One slot as it came out: *width* and *height* are those of the file that lasts longest."""
 
     name: RungName
     width: int
@@ -27,8 +28,22 @@ class RungFacts(Struct, frozen=True, kw_only=True):
     average_bandwidth: BitsPerSecond
 
 
+class FileFacts(Struct, frozen=True, kw_only=True):
+    """What became of one of several files; *vmaf* is its highest rung's, or None where it was not measured."""
+
+    source: str
+    duration: timedelta
+    frames: int
+    segments: int
+    vmaf: float | None
+
+
 class VodFacts(Struct, frozen=True, kw_only=True):
-    """`facts.json`: the VOD of a broadcast; *vmaf* is the highest rung's, or None where it was not measured."""
+    """`facts.json`: the VOD of a broadcast.
+
+    *source* is the recording's file, the first one of several; *files* are all of several, in the order they
+    play. *vmaf* is the highest rung's, of several files the lowest, or None where it was not measured.
+    """
 
     version: Literal[1] = 1
     stream: StreamId
@@ -44,25 +59,37 @@ class VodFacts(Struct, frozen=True, kw_only=True):
     compression: Compression
     rungs: tuple[RungFacts, ...]
     vmaf: float | None
+    files: tuple[FileFacts, ...] | UnsetType = UNSET
 
 
-def vod_facts(plan: VodPlan, names: VodNames, rungs: Rungs, *, vmaf: float | None) -> VodFacts:
-    """The facts of the VOD of *plan*, whose segments are *rungs*."""
-    described = tuple(_rung_facts(plan, number, rungs) for number in range(len(plan.rungs)))
+def vod_facts(plan: VodPlan, names: VodNames, rungs: Rungs, *, vmaf: Sequence[float | None]) -> VodFacts:
+    """The facts of the VOD of *plan*, for which *rungs* were encoded; *vmaf* is each file's."""
+    slots = fill_slots(plan, rungs)
+    files = tuple(
+        FileFacts(
+            source=source.name,
+            duration=source.duration,
+            frames=source.frames,
+            segments=source.segments,
+            vmaf=measured,
+        )
+        for source, measured in zip(plan.sources, vmaf, strict=True)
+    )
     return VodFacts(
         stream=names.stream,
         broadcast=names.broadcast,
-        source=plan.source,
+        source=plan.sources[0].name,
         multivariant_playlist=names.multivariant_playlist,
         storyboard=names.storyboard,
         poster=names.poster,
         duration=plan.duration,
         frames=plan.frames,
         segments=plan.segments,
-        bytes=sum(rung.bytes for rung in described),
-        compression=plan.compression,
-        rungs=described,
-        vmaf=vmaf,
+        bytes=sum(segment.size for segments in rungs.values() for segment in segments),
+        compression=plan.sources[0].compression,
+        rungs=tuple(_rung_facts(plan, slot, segments) for slot, segments in slots.items()),
+        vmaf=_lowest(vmaf),
+        files=files if len(files) > 1 else UNSET,
     )
 
 
@@ -77,15 +104,20 @@ def sampled_segments(segments: int, samples: int) -> Sequence[int]:
     return [segments * (2 * number + 1) // (2 * count) for number in range(count)]
 
 
-def _rung_facts(plan: VodPlan, number: int, rungs: Rungs) -> RungFacts:
-    rung = plan.rungs[number]
-    sizes = [segment.size for segment in rungs[rung.name]]
-    bandwidth = measured_bandwidth(rungs[rung.name], sizes)
+def _lowest(vmaf: Sequence[float | None]) -> float | None:
+    measured = [each for each in vmaf if each is not None]
+    return min(measured) if len(measured) == len(vmaf) else None
+
+
+def _rung_facts(plan: VodPlan, slot: RungName, segments: Sequence[VodSegment]) -> RungFacts:
+    shown = plan.longest.in_slot(slot)
+    sizes = [segment.size for segment in segments]
+    bandwidth = measured_bandwidth(segments, sizes)
     return RungFacts(
-        name=rung.name,
-        width=rung.width,
-        height=rung.height,
-        codecs=plan.codecs(rung),
+        name=slot,
+        width=shown.width,
+        height=shown.height,
+        codecs=plan.codecs(slot),
         bytes=sum(sizes),
         bandwidth=BitsPerSecond(bandwidth.peak),
         average_bandwidth=BitsPerSecond(bandwidth.average),

@@ -13,7 +13,7 @@ from typing import Final
 from bucketcast.stream.bandwidth import buffer_size, max_rate
 from bucketcast.stream.identifiers import SegmentIndex
 from bucketcast.stream.silence import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE, CLOCK_START
-from ingest.vod.plan import VodPlan, VodRung
+from ingest.vod.plan import SourcePlan, VodRung
 
 # Sound that is encoded before the first segment and then dropped: the encoder's priming (1024 samples), the
 # overlap of its transform, and the reach of keyframes that are decoded before they are shown.
@@ -34,7 +34,7 @@ _LONGEST_RECONNECT_PAUSE: Final = 30
 _SPARE_PICTURES: Final = 2
 
 
-def ffmpeg_arguments(plan: VodPlan, segments: range, *, url: str, outputs: Sequence[int]) -> tuple[str, ...]:
+def ffmpeg_arguments(plan: SourcePlan, segments: range, *, url: str, outputs: Sequence[int]) -> tuple[str, ...]:
     """Return FFmpeg's arguments for encoding *segments* of the recording at *url*.
 
     Rung by rung, *outputs* are the file descriptors that take the transport streams. A range that does not end
@@ -46,19 +46,19 @@ def ffmpeg_arguments(plan: VodPlan, segments: range, *, url: str, outputs: Seque
         "-copyts",
         *_input(plan, segments, url),
         *("-filter_complex", _video_graph(plan, segments)),
-        *(("-filter_complex", _audio_graph(plan, segments)) if plan.has_audio else ()),
+        *(("-filter_complex", _audio_graph(plan, segments)) if plan.with_audio else ()),
         *_video(plan, segments),
-        *(_audio(plan) if plan.has_audio else ()),
+        *(_audio(plan) if plan.with_audio else ()),
         *_outputs(plan, outputs),
     )
 
 
-def reference_arguments(plan: VodPlan, segments: range, *, url: str) -> tuple[str, ...]:
+def reference_arguments(plan: SourcePlan, segments: range, *, url: str) -> tuple[str, ...]:
     """Return the arguments by which FFmpeg, told to copy times, reads the recording at *url* for *segments*."""
     return _input(plan, segments, url)
 
 
-def reference_graph(plan: VodPlan, segments: range) -> str:
+def reference_graph(plan: SourcePlan, segments: range) -> str:
     """The filters that give exactly the recording's pictures of *segments*, in the size of the highest rung."""
     return f"{_pictures(plan, segments, plan.frames_of(segments))},{_scale(plan.rungs[0])}"
 
@@ -76,7 +76,7 @@ def _general() -> tuple[str, ...]:
     )
 
 
-def _input(plan: VodPlan, segments: range, url: str) -> tuple[str, ...]:
+def _input(plan: SourcePlan, segments: range, url: str) -> tuple[str, ...]:
     seek = max(Fraction(0), _start(plan, segments) - _AUDIO_RUN_UP)
     return (
         # Time 0 is its first picture.
@@ -101,17 +101,17 @@ def _http() -> tuple[str, ...]:
     )
 
 
-def _start(plan: VodPlan, segments: range) -> Fraction:
+def _start(plan: SourcePlan, segments: range) -> Fraction:
     """When the first picture of *segments* is shown, in seconds."""
     return plan.grid.first_frame(SegmentIndex(segments.start)) / plan.rate
 
 
-def _encoded_frames(plan: VodPlan, segments: range) -> int:
+def _encoded_frames(plan: SourcePlan, segments: range) -> int:
     """How many pictures to encode: those of *segments*, and the next one's keyframe if there is one."""
     return plan.frames_of(segments) + (segments.stop < plan.segments)
 
 
-def _video_graph(plan: VodPlan, segments: range) -> str:
+def _video_graph(plan: SourcePlan, segments: range) -> str:
     """One decode and one chain of scalers: each rung is scaled from the one above it, which is cheaper."""
     head = f"[0:v:0]{_pictures(plan, segments, _encoded_frames(plan, segments))}"
     size, square = (plan.width, plan.height), plan.square_pixels
@@ -124,7 +124,7 @@ def _video_graph(plan: VodPlan, segments: range) -> str:
     return ";".join(chains).replace("]null,", "]")
 
 
-def _pictures(plan: VodPlan, segments: range, count: int) -> str:
+def _pictures(plan: SourcePlan, segments: range, count: int) -> str:
     """The filters that give exactly *count* pictures from the beginning of *segments* on."""
     return (
         # Whole microseconds name a picture's time better than some time bases do.
@@ -145,16 +145,21 @@ def _scale(rung: VodRung) -> str:
     return f"scale={rung.width}:{rung.height}:flags=lanczos,setsar=1"
 
 
-def _audio_graph(plan: VodPlan, segments: range) -> str:
+def _audio_graph(plan: SourcePlan, segments: range) -> str:
     run_up = max(Fraction(0), _start(plan, segments) - _AUDIO_RUN_UP)
     first_sample = int(run_up * AUDIO_SAMPLE_RATE) // AUDIO_FRAME_SAMPLES * AUDIO_FRAME_SAMPLES
     end = _start(plan, segments) + _encoded_frames(plan, segments) / plan.rate
     if segments.stop < plan.segments:
         end += _AUDIO_RUN_OUT
-    return ",".join((
+    # first_sample: the recording's grid of 1024 samples, from which every range's frames are counted.
+    sound = (
         # Holes are filled with silence, and what overlaps is cut, so that samples and clock stay together.
-        # first_pts: the recording's grid of 1024 samples, from which every range's frames are counted.
-        f"[0:a:0]aresample={AUDIO_SAMPLE_RATE}:async=1000:min_comp=0.02:first_pts={first_sample}",
+        f"[0:a:0]aresample={AUDIO_SAMPLE_RATE}:async=1000:min_comp=0.02:first_pts={first_sample}"
+        if plan.has_audio
+        else f"anullsrc=sample_rate={AUDIO_SAMPLE_RATE},asetpts=PTS+{first_sample}"
+    )
+    return ",".join((
+        sound,
         # Players change between rungs and broadcasts without a new decoder if all are stereo.
         "aformat=channel_layouts=stereo",
         # Sound that ends before the picture goes on as silence, and sound that does not is cut with it.
@@ -162,7 +167,7 @@ def _audio_graph(plan: VodPlan, segments: range) -> str:
     ))  # fmt: skip
 
 
-def _video(plan: VodPlan, segments: range) -> tuple[str, ...]:
+def _video(plan: SourcePlan, segments: range) -> tuple[str, ...]:
     return (
         *(option for number in range(len(plan.rungs)) for option in ("-map", f"[v{number}]")),
         *("-preset:v", str(plan.compression.preset)),
@@ -181,7 +186,7 @@ def _video(plan: VodPlan, segments: range) -> tuple[str, ...]:
     )
 
 
-def _keyframe_expression(plan: VodPlan, segments: range) -> str:
+def _keyframe_expression(plan: SourcePlan, segments: range) -> str:
     """An expression that is true at the first picture, and at each whose segment is not that of the last one.
 
     FFmpeg's t counts from the first picture encoded. Rounding it to a picture's number leaves half a picture of
@@ -211,7 +216,7 @@ def _rung(number: int, rung: VodRung) -> tuple[str, ...]:
     )
 
 
-def _audio(plan: VodPlan) -> tuple[str, ...]:
+def _audio(plan: SourcePlan) -> tuple[str, ...]:
     return (
         *("-map", "[a]"),
         # AAC-LC by FFmpeg's own encoder: every build has it.
@@ -220,7 +225,7 @@ def _audio(plan: VodPlan) -> tuple[str, ...]:
     )
 
 
-def _outputs(plan: VodPlan, outputs: Sequence[int]) -> tuple[str, ...]:
+def _outputs(plan: SourcePlan, outputs: Sequence[int]) -> tuple[str, ...]:
     options = ":".join((
         # Transport streams: a segment is whole in itself, so ranges need not agree on an initialization
         # section, and players decode the form that they know from the live stream. It costs some per cent.
@@ -235,7 +240,7 @@ def _outputs(plan: VodPlan, outputs: Sequence[int]) -> tuple[str, ...]:
         f"pat_period={_NEVER_SECONDS}",
         f"sdt_period={_NEVER_SECONDS}",
     ))  # fmt: skip
-    sound = ",a" if plan.has_audio else ""
+    sound = ",a" if plan.with_audio else ""
     slaves = (
         rf"[{options}:select=\'v:{number}{sound}\']pipe:{output}" for number, output in enumerate(outputs)
     )

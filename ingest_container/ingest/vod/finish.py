@@ -18,39 +18,42 @@ from ingest.vod.check import InvalidVod, check
 from ingest.vod.facts import VodFacts, facts_object, sampled_segments, vod_facts
 from ingest.vod.names import VodNames
 from ingest.vod.pictures import poster_of, sprite
-from ingest.vod.plan import VodPlan
-from ingest.vod.playlists import Rungs, playlist_objects
+from ingest.vod.plan import SourcePlan, VodPlan
+from ingest.vod.playlists import Rungs, fill_slots, playlist_objects
 from ingest.vod.quality import SAMPLES, has_vmaf, mean_vmaf, vmaf_of
 from ingest.vod.running import FfmpegFailed
 from ingest.vod.segment import VodSegment, segments_by_rung
-from ingest.vod.storyboard import Size, poster_candidates, sprites, storyboard_object, thumbnail_size
+from ingest.vod.storyboard import frame_size, poster_candidates, sprites, storyboard_object
 
 _log = logging.getLogger(__name__)
 
 
-async def finish(ffmpeg: Path, media: Archive, plan: VodPlan, names: VodNames, *, url: str) -> VodFacts:
+async def finish(ffmpeg: Path, media: Archive, plan: VodPlan, names: VodNames, *, media_url: str) -> VodFacts:
     """Make of the segments in *media* what players and pages need, check all of it, and announce it.
 
-    *url* is the recording's address. Raises InvalidVod where the check fails, FfmpegFailed, and what the ports
-    raise.
+    *media_url* is the address under which *media* is read. Raises InvalidVod where the check fails,
+    FfmpegFailed, and what the ports raise.
     """
     listed = await _listed(media, names)
-    rungs = segments_by_rung(names, [rung.name for rung in plan.rungs], listed.values())
-    lowest = rungs[plan.rungs[-1].name]
-    size = thumbnail_size(plan.rungs[-1].width, plan.rungs[-1].height)
-    await _make_pictures(ffmpeg, media, names, rungs, size, there=listed)
-    written = (*playlist_objects(plan, names, rungs), storyboard_object(names, lowest, size))
+    rungs = segments_by_rung(names, plan.slots, listed.values())
+    slots = fill_slots(plan, rungs)
+    await _make_pictures(ffmpeg, media, plan, names, slots, there=listed)
+    storyboard = storyboard_object(names, slots[plan.slots[-1]], frame_size(plan))
+    written = (*playlist_objects(plan, names, slots), storyboard)
     for new in written:
         await asyncio.to_thread(_put, media, new)
     sizes = {name: facts.size for name, facts in (await _listed(media, names)).items()}
     check(plan, written, sizes)
     if not sizes.get(names.poster):
         raise InvalidVod(f"{names.poster} is not there")
-    vmaf = await _vmaf(ffmpeg, media, plan, rungs[plan.rungs[0].name], url)
+    vmaf = [
+        await _vmaf(ffmpeg, media, source, rungs[source.rungs[0].name], f"{media_url}/{source.name}")
+        for source in plan.sources
+    ]
     facts = vod_facts(plan, names, rungs, vmaf=vmaf)
     with suppress(PreconditionFailed):  # another task has announced the same
         await asyncio.to_thread(media.write, facts_object(names, facts), if_generation=ABSENT)
-    _log.info("VOD announced", extra={"stream": names.stream, "broadcast": names.broadcast, "vmaf": vmaf})
+    _log.info("VOD announced", extra={"stream": names.stream, "broadcast": names.broadcast, "vmaf": facts.vmaf})
     return facts
 
 
@@ -60,16 +63,17 @@ async def _listed(media: Archive, names: VodNames) -> Mapping[str, ObjectFacts]:
 
 
 async def _make_pictures(
-    ffmpeg: Path, media: Archive, names: VodNames, rungs: Rungs, size: Size, *, there: Container[str]
+    ffmpeg: Path, media: Archive, plan: VodPlan, names: VodNames, slots: Rungs, *, there: Container[str]
 ) -> None:
-    """Make the pictures that are not *there*; thumbnails have *size*."""
-    highest, lowest = next(iter(rungs.values())), tuple(rungs.values())[-1]
+    """Make the pictures that are not *there*."""
+    highest, lowest = slots[plan.slots[0]], slots[plan.slots[-1]]
     for number, shown in enumerate(sprites(lowest)):
         name = names.sprite(number)
         if name not in there:
-            await asyncio.to_thread(_put, media, await sprite(ffmpeg, media, shown, size, name=name))
+            await asyncio.to_thread(_put, media, await sprite(ffmpeg, media, plan, shown, name=name))
     if names.poster not in there:
-        poster = await poster_of(ffmpeg, media, poster_candidates(highest), name=names.poster)
+        of_first = highest[: plan.sources[0].segments]
+        poster = await poster_of(ffmpeg, media, poster_candidates(of_first), name=names.poster)
         await asyncio.to_thread(_put, media, poster)
 
 
@@ -84,12 +88,14 @@ def _put(media: Archive, new: NewObject) -> None:
 
 
 async def _vmaf(
-    ffmpeg: Path, media: Archive, plan: VodPlan, highest: Sequence[VodSegment], url: str
+    ffmpeg: Path, media: Archive, source: SourcePlan, highest: Sequence[VodSegment], url: str
 ) -> float | None:
+    """The VMAF of *source*, which lies at *url*; its rung *highest* may have segments of other files."""
     if not await has_vmaf(ffmpeg):
         return None
     try:
-        return mean_vmaf(await _scores(ffmpeg, media, plan, highest, url))
+        made = [segment for segment in highest if segment.index in source.indexes]
+        return mean_vmaf(await _scores(ffmpeg, media, source, made, url))
     except FfmpegFailed as error:
         # Such as a build without a model. What was made is not worse for that.
         _log.warning("VMAF was not measured", extra={"reason": str(error)})
@@ -97,12 +103,12 @@ async def _vmaf(
 
 
 async def _scores(
-    ffmpeg: Path, media: Archive, plan: VodPlan, highest: Sequence[VodSegment], url: str
+    ffmpeg: Path, media: Archive, source: SourcePlan, made: Sequence[VodSegment], url: str
 ) -> list[float]:
     scores = []
-    for index in sampled_segments(plan.segments, SAMPLES):
-        content = await asyncio.to_thread(media.read, highest[index].name)
+    for index in sampled_segments(source.segments, SAMPLES):
+        content = await asyncio.to_thread(media.read, made[index].name)
         if content is None:
-            raise NotFound(f"{highest[index].name} is gone")
-        scores.append(await vmaf_of(ffmpeg, plan, SegmentIndex(index), content, url=url))
+            raise NotFound(f"{made[index].name} is gone")
+        scores.append(await vmaf_of(ffmpeg, source, SegmentIndex(index), content, url=url))
     return scores

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +11,18 @@ from bucketcast.errors import NotFound
 from bucketcast.objects import NewObject
 from bucketcast.ports import Archive
 from bucketcast.stream.media_object import IMMUTABLE
+from ingest.vod.plan import VodPlan
 from ingest.vod.running import FfmpegFailed, run
 from ingest.vod.segment import VodSegment
-from ingest.vod.storyboard import COLUMNS, ROWS, Size, chosen_poster
+from ingest.vod.storyboard import COLUMNS, ROWS, Size, chosen_poster, frame_size, picture_size
 
 _JPEG: Final = "image/jpeg"
 # FFmpeg's scale from 2, the best: at 5 a thumbnail has some KB, at 2 a poster has no blocks that one could see.
 _SPRITE_QUALITY, _POSTER_QUALITY = 5, 2
+_QUIETLY: Final = ("-hide_banner", "-loglevel", "error")
+# JPEG has the full range of luminance, video has not.
+_FULL_RANGE: Final = "yuvj420p"
+_TO_FULL_RANGE: Final = f"scale=out_range=full,format={_FULL_RANGE}"
 # To tell dark from bright, so many pixels are enough.
 _SMALL: Final = Size(width=32, height=18)
 # Decoding 25 small pictures takes a fraction of a second.
@@ -24,13 +30,32 @@ _PATIENCE: Final = timedelta(minutes=1)
 
 
 async def sprite(
-    ffmpeg: Path, media: Archive, segments: Sequence[VodSegment], size: Size, *, name: str
+    ffmpeg: Path, media: Archive, plan: VodPlan, segments: Sequence[VodSegment], *, name: str
 ) -> NewObject:
-    """The object *name*: thumbnails of *size*, the keyframes of *segments*; raises FfmpegFailed."""
-    graph = f"scale={size.width}:{size.height}:flags=area,setsar=1,tile={COLUMNS}x{ROWS}"
-    return _jpeg(
-        name, await _picture(ffmpeg, await _keyframes(media, segments), graph, quality=_SPRITE_QUALITY)
+    """The object *name*: thumbnails that are the keyframes of *segments*; raises FfmpegFailed."""
+    frame = frame_size(plan)
+    thumbnails = [
+        await _thumbnails(ffmpeg, media, list(shown), picture_size(plan, source), frame)
+        for source, shown in groupby(segments, key=lambda segment: plan.source_of(segment.index))
+    ]
+    arguments = (
+        *_QUIETLY,
+        *("-f", "rawvideo", "-pixel_format", _FULL_RANGE, "-video_size", f"{frame.width}x{frame.height}"),
+        *("-i", "pipe:0", "-vf", f"setsar=1,tile={COLUMNS}x{ROWS}"),
+        *_one_jpeg(_SPRITE_QUALITY),
     )
+    return _jpeg(name, await _picture(ffmpeg, b"".join(thumbnails), arguments))
+
+
+async def _thumbnails(
+    ffmpeg: Path, media: Archive, segments: Sequence[VodSegment], size: Size, frame: Size
+) -> bytes:
+    """The keyframes of *segments* of one file, scaled to *size* in the middle of a *frame*, as raw pictures."""
+    graph = f"scale={size.width}:{size.height}:flags=area,setsar=1"
+    if size != frame:
+        graph += f",pad={frame.width}:{frame.height}:-1:-1"
+    arguments = (*_reading(), *("-vf", f"{graph},{_TO_FULL_RANGE}"), *("-f", "rawvideo", "pipe:1"))
+    return (await run(ffmpeg, arguments, await _keyframes(media, segments), patience=_PATIENCE)).output
 
 
 async def poster_of(ffmpeg: Path, media: Archive, candidates: Sequence[VodSegment], *, name: str) -> NewObject:
@@ -38,7 +63,8 @@ async def poster_of(ffmpeg: Path, media: Archive, candidates: Sequence[VodSegmen
     keyframes = [await _keyframes(media, [candidate]) for candidate in candidates]
     luminances = [await _luminance(ffmpeg, keyframe) for keyframe in keyframes]
     chosen = keyframes[chosen_poster(luminances)]
-    return _jpeg(name, await _picture(ffmpeg, chosen, "setsar=1", quality=_POSTER_QUALITY))
+    arguments = (*_reading(), *("-vf", f"setsar=1,{_TO_FULL_RANGE}"), *_one_jpeg(_POSTER_QUALITY))
+    return _jpeg(name, await _picture(ffmpeg, chosen, arguments))
 
 
 async def _keyframes(media: Archive, segments: Sequence[VodSegment]) -> bytes:
@@ -52,18 +78,15 @@ async def _keyframes(media: Archive, segments: Sequence[VodSegment]) -> bytes:
     return b"".join(pieces)
 
 
-async def _picture(ffmpeg: Path, keyframes: bytes, graph: str, *, quality: int) -> bytes:
-    arguments = (
-        *_reading(),
-        # JPEG has the full range of luminance, video has not.
-        *("-vf", f"{graph},scale=out_range=full,format=yuvj420p"),
-        *("-frames:v", "1"),
-        *("-c:v", "mjpeg", "-q:v", str(quality), "-f", "image2pipe", "pipe:1"),
-    )
-    picture = (await run(ffmpeg, arguments, keyframes, patience=_PATIENCE)).output
+async def _picture(ffmpeg: Path, pictures: bytes, arguments: Sequence[str]) -> bytes:
+    picture = (await run(ffmpeg, arguments, pictures, patience=_PATIENCE)).output
     if not picture:
         raise FfmpegFailed("FFmpeg made no picture of a keyframe")
     return picture
+
+
+def _one_jpeg(quality: int) -> tuple[str, ...]:
+    return ("-frames:v", "1", "-c:v", "mjpeg", "-q:v", str(quality), "-f", "image2pipe", "pipe:1")
 
 
 async def _luminance(ffmpeg: Path, keyframe: bytes) -> float:
@@ -75,7 +98,7 @@ async def _luminance(ffmpeg: Path, keyframe: bytes) -> float:
 
 def _reading() -> tuple[str, ...]:
     return (
-        *("-hide_banner", "-loglevel", "error"),
+        *_QUIETLY,
         # Keyframes from here and there: their times and packet counters do not follow each other.
         *("-f", "mpegts", "-i", "pipe:0", "-fps_mode", "passthrough"),
     )

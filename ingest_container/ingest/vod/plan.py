@@ -1,10 +1,13 @@
 """What the job is going to make: decided once by the first task, and the same for all of them and all attempts.
 
 Segments lie on a grid of media time, as live ones do (bucketcast.stream.grid): segment i is the same pictures
-and sound whichever task encodes it, so ranges that are encoded apart join without a seam.
+and sound whichever task encodes it, so ranges that are encoded apart join without a seam. Each file of a
+recording has a grid of its own, from its own first picture; its segments' numbers go on where those of the file
+before it end.
 """
 
-from collections.abc import Collection, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -16,7 +19,8 @@ from msgspec import Struct
 from bucketcast.stream.configuration import Preset, StreamConfiguration
 from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import BitsPerSecond, RungName, SegmentIndex
-from bucketcast.stream.session_record import FrameRate
+from bucketcast.stream.session_record import EncodedRung, FrameRate
+from bucketcast.stream.window import rung_for_slot
 from ingest.encode.ladder import display_size, plan_ladder
 from ingest.encode.source import SourceFacts, VideoSource
 from ingest.vod.names import VodNames
@@ -64,18 +68,22 @@ class VodRung(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: int
 
 
-class VodPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that the tasks are told of the *source*, an object in the media bucket, and of what to make of it."""
+class SourcePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that an encoder is told of one file, the object *name* in the media bucket, and of what to make.
 
-    version: Literal[1] = 1
-    source: str
+    Its segments are counted from 0 here; number 0 is number *first_segment* of the VOD.
+    """
+
+    name: str
+    first_segment: SegmentIndex
     frame_rate: FrameRate
     frames: int
-    start: timedelta  # when the source's first picture is shown: time 0 of the grid
+    start: timedelta  # when the file's first picture is shown: time 0 of the grid
     width: int
     height: int
     square_pixels: bool
     has_audio: bool
+    with_audio: bool  # whether the VOD has sound: where this file has none, it is silent
     audio_bitrate: BitsPerSecond
     compression: Compression
     rungs: tuple[VodRung, ...]  # highest first
@@ -112,18 +120,107 @@ class VodPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         end = min(self.frames, grid.first_frame(SegmentIndex(index + 1)))
         return grid.time_of_frame(end) - grid.start(index)
 
-    def codecs(self, rung: VodRung) -> str:
-        """CODECS of *rung*."""
-        return f"{rung.video_codec},{rung.audio_codec}" if self.has_audio else rung.video_codec
+    @property
+    def indexes(self) -> range:
+        """The numbers that its segments have in the VOD."""
+        return range(self.first_segment, self.first_segment + self.segments)
+
+    def in_slot(self, slot: RungName) -> VodRung:
+        """The rung that fills *slot*, as live does: itself, else the nearest below, else the nearest above."""
+        encoded = (
+            EncodedRung(name=rung.name, width=rung.width, height=rung.height, codecs=rung.video_codec)
+            for rung in self.rungs
+        )
+        chosen = rung_for_slot(slot, tuple(encoded)).name
+        return next(rung for rung in self.rungs if rung.name == chosen)
+
+
+class VodPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that the tasks are told: the recording's files, one or more, in the order they play.
+
+    *slots* are the stream's rungs that any file has, highest first: what a viewer can choose from.
+    """
+
+    version: Literal[2] = 2
+    slots: tuple[RungName, ...]
+    sources: tuple[SourcePlan, ...]
+
+    @property
+    def segments(self) -> int:
+        """How many segments there are."""
+        return self.sources[-1].indexes.stop
+
+    @property
+    def frames(self) -> int:
+        """How many pictures there are."""
+        return sum(source.frames for source in self.sources)
+
+    @property
+    def duration(self) -> timedelta:
+        """How long all segments are together."""
+        return sum((source.duration for source in self.sources), timedelta(0))
+
+    @property
+    def rate(self) -> Fraction:
+        """The highest frame rate, which is what FRAME-RATE says (RFC 8216bis, 4.4.6.2)."""
+        return max(source.rate for source in self.sources)
+
+    @property
+    def longest(self) -> SourcePlan:
+        """The file that lasts longest, the first of equals: what is said once for all has its shape."""
+        return max(self.sources, key=lambda source: source.duration)
+
+    def source_of(self, index: SegmentIndex) -> SourcePlan:
+        """The file that segment *index* of the VOD is made of."""
+        return self.sources[bisect_right(self.sources, index, key=lambda source: source.first_segment) - 1]
+
+    def parts(self, segments: range) -> Iterator[tuple[SourcePlan, range]]:
+        """Yield which segments of which file *segments* of the VOD are, by the file's own numbers."""
+        for source in self.sources:
+            start = max(segments.start, source.indexes.start) - source.first_segment
+            stop = min(segments.stop, source.indexes.stop) - source.first_segment
+            if start < stop:
+                yield source, range(start, stop)
+
+    def video_codec(self, slot: RungName) -> str:
+        """What decodes the pictures of *slot*: all rungs have one profile, and of its levels the highest."""
+        return max(source.in_slot(slot).video_codec for source in self.sources)
+
+    def codecs(self, slot: RungName) -> str:
+        """CODECS of *slot*."""
+        video, audio = self.video_codec(slot), self.longest.in_slot(slot).audio_codec
+        return f"{video},{audio}" if self.longest.with_audio else video
 
 
 def plan_vod(
-    recording: Recording, configuration: StreamConfiguration, compression: Compression, *, source: str
+    recordings: Mapping[str, Recording], configuration: StreamConfiguration, compression: Compression
 ) -> VodPlan:
-    """Return how *recording*, the object *source*, is made into the VOD of a stream of *configuration*.
+    """Return how *recordings*, by name in the order they play, become the VOD of a stream of *configuration*.
 
-    The rungs are the stream's own, none larger than the recording.
+    The rungs of each are the stream's own, none larger than the recording. Where one has sound, all have: a
+    player that has begun with sound, or without, wants it to stay so.
     """
+    with_audio = any(recording.has_audio for recording in recordings.values())
+    sources: list[SourcePlan] = []
+    for name, recording in recordings.items():
+        first = SegmentIndex(sources[-1].indexes.stop if sources else 0)
+        source = _plan_source(name, first, recording, configuration, compression, with_audio=with_audio)
+        sources.append(source)
+    encoded = {rung.name for source in sources for rung in source.rungs}
+    return VodPlan(
+        slots=tuple(rung.name for rung in configuration.rungs if rung.name in encoded), sources=tuple(sources)
+    )
+
+
+def _plan_source(
+    name: str,
+    first_segment: SegmentIndex,
+    recording: Recording,
+    configuration: StreamConfiguration,
+    compression: Compression,
+    *,
+    with_audio: bool,
+) -> SourcePlan:
     video = VideoSource(
         width=recording.width, height=recording.height, sample_aspect_ratio=recording.sample_aspect_ratio
     )
@@ -131,8 +228,9 @@ def plan_vod(
     # Whatever preset the stream is encoded with live, here it is one of those that use the High profile.
     ladder = plan_ladder(msgspec.structs.replace(configuration, preset=Preset.MEDIUM), facts)
     width, height = display_size(video)
-    return VodPlan(
-        source=source,
+    return SourcePlan(
+        name=name,
+        first_segment=first_segment,
         frame_rate=FrameRate(
             numerator=recording.frame_rate.numerator, denominator=recording.frame_rate.denominator
         ),
@@ -142,6 +240,7 @@ def plan_vod(
         height=int(height),
         square_pixels=recording.sample_aspect_ratio == 1,
         has_audio=recording.has_audio,
+        with_audio=with_audio,
         audio_bitrate=configuration.audio_bitrate,
         compression=compression,
         rungs=tuple(
@@ -187,4 +286,4 @@ def is_encoded(plan: VodPlan, names: VodNames, there: Collection[str]) -> bool:
 
 
 def _segment_names(plan: VodPlan, names: VodNames, index: SegmentIndex) -> Iterator[str]:
-    return (names.segment(rung.name, index) for rung in plan.rungs)
+    return (names.segment(rung.name, index) for rung in plan.source_of(index).rungs)

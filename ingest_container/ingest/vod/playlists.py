@@ -17,7 +17,7 @@ from bucketcast.hls import (
     render,
 )
 from bucketcast.objects import NewObject
-from bucketcast.stream.identifiers import RungName
+from bucketcast.stream.identifiers import RungName, SegmentIndex
 from bucketcast.stream.published_objects import LIVE, PLAYLIST
 from ingest.vod.names import VodNames, segment_file_name
 from ingest.vod.plan import VodPlan
@@ -25,6 +25,7 @@ from ingest.vod.segment import VodSegment
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+# By rung what was encoded, and by slot what its viewers get; the same where a recording has one file.
 Rungs = Mapping[RungName, Sequence[VodSegment]]
 
 
@@ -36,25 +37,44 @@ class Bandwidth:
     average: int
 
 
-def playlist_objects(plan: VodPlan, names: VodNames, rungs: Rungs) -> tuple[NewObject, ...]:
+def fill_slots(plan: VodPlan, rungs: Rungs) -> Rungs:
+    """Return what each of *plan*'s slots plays: of every file the rung, one of *rungs*, that fills the slot."""
+    made = {(rung, segment.index): segment for rung, segments in rungs.items() for segment in segments}
+    return {
+        slot: tuple(
+            made[rung, SegmentIndex(index)]
+            for source in plan.sources
+            for rung in (source.in_slot(slot).name,)
+            for index in source.indexes
+            if (rung, index) in made
+        )
+        for slot in plan.slots
+    }
+
+
+def playlist_objects(plan: VodPlan, names: VodNames, slots: Rungs) -> tuple[NewObject, ...]:
     """Return the objects of all playlists, in the order in which to write them: each names only what is there.
 
-    *rungs* are the segments of each rung, in the order they play.
+    *slots* are the segments of each slot, in the order they play.
     """
     media: list[tuple[str, MediaPlaylist | MultivariantPlaylist]] = [
-        (name, media_playlist(segments, i_frames_only=i_frames_only))
-        for rung, segments in rungs.items()
-        for name, i_frames_only in ((names.media_playlist(rung), False), (names.i_frame_playlist(rung), True))
+        (name, media_playlist(plan, slot, segments, i_frames_only=i_frames_only))
+        for slot, segments in slots.items()
+        for name, i_frames_only in ((names.media_playlist(slot), False), (names.i_frame_playlist(slot), True))
     ]
-    playlists = [*media, (names.multivariant_playlist, multivariant_playlist(plan, rungs))]
+    playlists = [*media, (names.multivariant_playlist, multivariant_playlist(plan, slots))]
     return tuple(
         NewObject(name=name, content=render(playlist).encode(), content_type=PLAYLIST, cache_control=LIVE)
         for name, playlist in playlists
     )
 
 
-def media_playlist(segments: Sequence[VodSegment], *, i_frames_only: bool = False) -> MediaPlaylist:
-    """The media playlist of one rung's *segments*, or the I-frame playlist of their first pictures."""
+def media_playlist(
+    plan: VodPlan, slot: RungName, segments: Sequence[VodSegment], *, i_frames_only: bool = False
+) -> MediaPlaylist:
+    """The media playlist of *slot*, or the I-frame playlist of the first pictures of its *segments*."""
+    # Clock, size and frame rate begin anew with each file.
+    discontinuities = {source.first_segment for source in plan.sources[1:]}
     return MediaPlaylist(
         target_duration=_target_duration(segments),
         playlist_type=PlaylistType.VOD,
@@ -62,9 +82,10 @@ def media_playlist(segments: Sequence[VodSegment], *, i_frames_only: bool = Fals
         ended=True,
         segments=tuple(
             MediaSegment(
-                uri=segment_file_name(segment.index),
+                uri=_uri(slot, segment),
                 # 4.4.3.6: an I-frame lasts until the next one, which begins the next segment.
                 duration=segment.duration,
+                discontinuity=segment.index in discontinuities,
                 byte_range=segment.i_frame if i_frames_only else None,
             )
             for segment in segments
@@ -72,20 +93,25 @@ def media_playlist(segments: Sequence[VodSegment], *, i_frames_only: bool = Fals
     )
 
 
-def multivariant_playlist(plan: VodPlan, rungs: Rungs) -> MultivariantPlaylist:
-    """The multivariant playlist: every rung, and every rung's I-frames."""
-    described = [(rung, rungs[rung.name]) for rung in plan.rungs]
+def _uri(slot: RungName, segment: VodSegment) -> str:
+    file_name = segment_file_name(segment.index)
+    return file_name if segment.rung == slot else f"../{segment.rung}/{file_name}"
+
+
+def multivariant_playlist(plan: VodPlan, slots: Rungs) -> MultivariantPlaylist:
+    """The multivariant playlist: every slot, and every slot's I-frames."""
     variants, i_frames = [], []
-    for rung, segments in described:
-        resolution = Resolution(width=rung.width, height=rung.height)
+    for slot, segments in slots.items():
+        shown = plan.longest.in_slot(slot)
+        resolution = Resolution(width=shown.width, height=shown.height)
         sizes = [segment.size for segment in segments]
         bandwidth = measured_bandwidth(segments, sizes)
         variants.append(
             VariantStream(
-                uri=f"{rung.name}/playlist.m3u8",
+                uri=f"{slot}/playlist.m3u8",
                 bandwidth=bandwidth.peak,
                 average_bandwidth=bandwidth.average,
-                codecs=plan.codecs(rung),
+                codecs=plan.codecs(slot),
                 resolution=resolution,
                 frame_rate=plan.rate,
             )
@@ -93,10 +119,10 @@ def multivariant_playlist(plan: VodPlan, rungs: Rungs) -> MultivariantPlaylist:
         bandwidth = measured_bandwidth(segments, [segment.i_frame.length for segment in segments])
         i_frames.append(
             IFrameStream(
-                uri=f"{rung.name}/iframes.m3u8",
+                uri=f"{slot}/iframes.m3u8",
                 bandwidth=bandwidth.peak,
                 average_bandwidth=bandwidth.average,
-                codecs=rung.video_codec,
+                codecs=plan.video_codec(slot),
                 resolution=resolution,
             )
         )

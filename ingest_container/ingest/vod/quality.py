@@ -8,7 +8,7 @@ from typing import Final
 
 from bucketcast.stream.identifiers import SegmentIndex
 from ingest.vod.ffmpeg import reference_arguments, reference_graph
-from ingest.vod.plan import VodPlan
+from ingest.vod.plan import SourcePlan
 from ingest.vod.running import FfmpegFailed, run
 
 # Six seconds each, spread over the recording: measuring all of it would cost as much as encoding it, and half a
@@ -28,8 +28,8 @@ async def has_vmaf(ffmpeg: Path) -> bool:
     return b" libvmaf " in listed.output
 
 
-async def vmaf_of(ffmpeg: Path, plan: VodPlan, index: SegmentIndex, content: bytes, *, url: str) -> float:
-    """Return the VMAF of *content*, segment *index* of the highest rung, against the recording at *url*.
+async def vmaf_of(ffmpeg: Path, plan: SourcePlan, index: SegmentIndex, content: bytes, *, url: str) -> float:
+    """Return the VMAF of *content*, segment *index* of the file's highest rung, against the file at *url*.
 
     Both are compared at the rung's size, picture by picture. Raises FfmpegFailed.
     """

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from bucketcast.errors import InvalidName, InvalidSettings
-from bucketcast.recording.names import recording_file_name
 from bucketcast.stream.identifiers import BroadcastNumber, parse_stream_id
 from ingest.vod.job import Share
 from ingest.vod.names import VodNames
@@ -29,7 +28,7 @@ class VodSettings:
     recording_bucket: str
     media_url: str
     names: VodNames
-    source: str
+    source: str | None  # None: the recording, all of its files
     share: Share
     compression: Compression
     ffmpeg: Path | None  # None: find one
@@ -50,7 +49,7 @@ def read_settings(environ: Mapping[str, str]) -> VodSettings:
         recording_bucket=_required(environ, "BUCKETCAST_RECORDING_BUCKET"),
         media_url=(environ.get("BUCKETCAST_MEDIA_URL") or f"{storage}/{media_bucket}").rstrip("/"),
         names=names,
-        source=environ.get("SOURCE") or recording_file_name(names.stream, names.broadcast),
+        source=environ.get("SOURCE") or None,
         share=_share(environ),
         compression=_compression(environ),
         ffmpeg=Path(ffmpeg) if ffmpeg else None,

@@ -7,11 +7,13 @@ themselves, so that twelve hours of recording need not be read once more.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from typing import Final
 
 from bucketcast.objects import NewObject
 from bucketcast.stream.published_objects import LIVE
 from ingest.vod.names import VodNames, sprite_file_name
+from ingest.vod.plan import SourcePlan, VodPlan
 from ingest.vod.segment import VodSegment
 
 # A thumbnail each second segment is one each 12 s: 3600 for as many hours as Cloud Run can record, 300 to the
@@ -42,6 +44,22 @@ def thumbnail_size(width: int, height: int) -> Size:
     return Size(
         width=max(2, 2 * round(width * LONG_SIDE / longest / 2)),
         height=max(2, 2 * round(height * LONG_SIDE / longest / 2)),
+    )
+
+
+def frame_size(plan: VodPlan) -> Size:
+    """The size of all thumbnails: that of the lowest slot's of the file that lasts longest."""
+    lowest = plan.longest.in_slot(plan.slots[-1])
+    return thumbnail_size(lowest.width, lowest.height)
+
+
+def picture_size(plan: VodPlan, source: SourcePlan) -> Size:
+    """The even size of the pictures of *source* in thumbnails, which are as large or have a margin."""
+    frame, lowest = frame_size(plan), source.in_slot(plan.slots[-1])
+    whole = thumbnail_size(lowest.width, lowest.height)
+    scale = min(Fraction(frame.width, whole.width), Fraction(frame.height, whole.height))
+    return Size(
+        width=max(2, 2 * round(whole.width * scale / 2)), height=max(2, 2 * round(whole.height * scale / 2))
     )
 
 

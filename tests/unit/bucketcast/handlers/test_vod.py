@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from bucketcast.errors import NotFound, PreconditionFailed, Unavailable
 from bucketcast.handlers.recordings import VOD_WORKFLOW, VodView
@@ -39,6 +40,7 @@ FILE = RecordedFile(
     frames=420,
     sessions=(FIRST,),
 )
+SECOND_FILE = structs.replace(FILE, name=recording_file_name(STREAM, ONE, 2))
 STARTED = (VOD_WORKFLOW, {"stream": STREAM, "broadcast": 1})
 
 FIRST_EXECUTION = "1"  # as FakeExecutions counts
@@ -149,8 +151,11 @@ def test_a_job_that_never_reported_is_begun_anew_a_few_times() -> None:
     assert document(world).is_settled
 
 
-def test_what_failed_says_why_and_is_started_again_when_its_owner_says_so() -> None:
-    world = recorded()
+@pytest.mark.parametrize("files", [(FILE,), (FILE, SECOND_FILE)])
+def test_what_failed_says_why_and_is_started_again_when_its_owner_says_so(
+    files: tuple[RecordedFile, ...],
+) -> None:
+    world = recorded(files=files)
     world.recordings.encode(STREAM, ONE)
     for _ in range(2):
         world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")

@@ -1,11 +1,12 @@
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from bucketcast.hls import parse, render
 from bucketcast.objects import NewObject
 from ingest.vod.check import InvalidVod, check
-from ingest.vod.playlists import playlist_objects
+from ingest.vod.playlists import fill_slots, playlist_objects
 from ingest.vod.storyboard import Size, storyboard_object
 from unit.ingest.vod.vod_plans import HIGH, LOW, NAMES, plan_of, recording, rungs_of
 
@@ -57,7 +58,7 @@ def test_a_byte_range_lies_within_its_segment() -> None:
 
 def test_playlists_last_as_long_as_the_recording_give_or_take_a_picture() -> None:
     check(PLAN, changed(NAMES.media_playlist(HIGH), "#EXTINF:2.000", "#EXTINF:2.033333"), SIZES)
-    with pytest.raises(InvalidVod, match=r"lasts 0:00:20\.034000 instead of 0:00:20"):
+    with pytest.raises(InvalidVod, match=r"lasts 0:00:20\.034000 instead of 0:00:20 of \S*/full_stream\.mp4"):
         check(PLAN, changed(NAMES.media_playlist(HIGH), "#EXTINF:2.000", "#EXTINF:2.034"), SIZES)
 
 
@@ -73,3 +74,23 @@ def test_playlists_list_every_segment() -> None:
 def test_playlists_can_be_parsed() -> None:
     with pytest.raises(InvalidVod, match="is no playlist: line 3"):
         check(PLAN, changed(NAMES.media_playlist(LOW), "TARGETDURATION:6", "TARGETDURATION:x"), SIZES)
+
+
+def test_each_of_several_files_has_its_segments_between_discontinuities() -> None:
+    plan = plan_of(recording(), recording(width=360, height=640, duration=Fraction(8)))
+    slots = fill_slots(plan, rungs_of(plan))
+    written = playlist_objects(plan, NAMES, slots)
+    sizes = {
+        **{segment.name: segment.size for segments in slots.values() for segment in segments},
+        **{new.name: len(new.content) for new in written},
+    }
+    check(plan, written, sizes)
+    last, discontinuity = b"#EXTINF:2.000,\nsegment_0000000003.ts\n", b"#EXT-X-DISCONTINUITY\n"
+    for before, after, problem in (
+        (discontinuity, b"", "has 1 files instead of 2"),
+        # As long as ever in all.
+        (last + discontinuity, discontinuity + last, r"lists 3 segments instead of 4 of \S*/full_stream\.mp4"),
+    ):
+        wrong = [replace(new, content=new.content.replace(before, after)) for new in written]
+        with pytest.raises(InvalidVod, match=problem):
+            check(plan, wrong, sizes)

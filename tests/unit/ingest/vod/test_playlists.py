@@ -1,25 +1,28 @@
 from datetime import timedelta
 from fractions import Fraction
+from posixpath import dirname, normpath
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketcast.hls import MediaPlaylist, MultivariantPlaylist, PlaylistType, parse
-from ingest.vod.playlists import measured_bandwidth, media_playlist, playlist_objects
+from ingest.vod.playlists import Rungs, fill_slots, measured_bandwidth, media_playlist, playlist_objects
 from unit.ingest.vod.vod_plans import HIGH, LOW, NAMES, plan_of, recording, rungs_of, segment
+
+ONE_FILE = plan_of(recording())
 
 
 def test_media_playlists_are_complete_and_say_so() -> None:
     plan = plan_of(recording(frame_rate=Fraction(30000, 1001)))
-    playlist = media_playlist(rungs_of(plan)[HIGH])
+    playlist = media_playlist(plan, HIGH, rungs_of(plan)[HIGH])
     assert (playlist.playlist_type, playlist.ended, playlist.target_duration) == (PlaylistType.VOD, True, 6)
     assert [each.uri for each in playlist.segments][:2] == ["segment_0000000000.ts", "segment_0000000001.ts"]
     assert playlist.duration == plan.duration
-    assert not any(each.byte_range for each in playlist.segments)
+    assert not any(each.byte_range or each.discontinuity for each in playlist.segments)
 
 
 def test_i_frame_playlists_have_the_first_picture_of_each_segment() -> None:
-    playlist = media_playlist(rungs_of(plan_of(recording()))[LOW], i_frames_only=True)
+    playlist = media_playlist(ONE_FILE, LOW, rungs_of(ONE_FILE)[LOW], i_frames_only=True)
     assert playlist.i_frames_only
     assert {
         (each.byte_range.offset, each.byte_range.length) for each in playlist.segments if each.byte_range
@@ -28,8 +31,7 @@ def test_i_frame_playlists_have_the_first_picture_of_each_segment() -> None:
 
 
 def test_the_multivariant_playlist_comes_last_and_names_the_others() -> None:
-    plan = plan_of(recording())
-    made = playlist_objects(plan, NAMES, rungs_of(plan))
+    made = playlist_objects(ONE_FILE, NAMES, rungs_of(ONE_FILE))
     assert [new.name.removeprefix(NAMES.folder) for new in made] == [
         "720p/playlist.m3u8",
         "720p/iframes.m3u8",
@@ -45,6 +47,66 @@ def test_the_multivariant_playlist_comes_last_and_names_the_others() -> None:
     assert [each.uri for each in multivariant.i_frame_streams] == ["720p/iframes.m3u8", "360p/iframes.m3u8"]
     assert multivariant.variant_streams[0].codecs == "avc1.64001f,mp4a.40.2"
     assert multivariant.i_frame_streams[0].codecs == "avc1.64001f"
+
+
+def test_of_one_file_slots_are_its_rungs() -> None:
+    assert fill_slots(ONE_FILE, rungs_of(ONE_FILE)) == rungs_of(ONE_FILE)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([(1280, 720), (360, 640), (1920, 1080)]),
+            st.sampled_from([Fraction(25), Fraction(30000, 1001), Fraction(60)]),
+            st.fractions(Fraction(1, 50), 20, max_denominator=1000),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_every_slot_plays_every_file_one_after_the_other(
+    files: list[tuple[tuple[int, int], Fraction, Fraction]],
+) -> None:
+    plan = plan_of(
+        *(
+            recording(width=width, height=height, frame_rate=rate, duration=duration)
+            for (width, height), rate, duration in files
+        )
+    )
+    rungs: Rungs = rungs_of(plan)
+    encoded = {each.name for segments in rungs.values() for each in segments}
+    made = playlist_objects(plan, NAMES, fill_slots(plan, rungs))
+    playlists = [(new.name, parse(new.content.decode())) for new in made]
+    multivariant = playlists.pop()[1]
+    assert isinstance(multivariant, MultivariantPlaylist)
+    assert [each.uri for each in multivariant.variant_streams] == [
+        f"{slot}/playlist.m3u8" for slot in plan.slots
+    ]
+    listed = []
+    for name, playlist in playlists:
+        assert isinstance(playlist, MediaPlaylist)
+        assert playlist.target_duration == max(each.rounded_duration for each in playlist.segments) or (
+            playlist.target_duration == 1
+        )
+        assert playlist.duration == plan.duration
+        numbers = [each.discontinuity_number for each in playlist.numbered_segments()]
+        assert numbers == [number for number, source in enumerate(plan.sources) for _ in source.indexes]
+        addresses = [normpath(f"{dirname(name)}/{each.uri}") for each in playlist.segments]
+        assert [address[-13:-3] for address in addresses] == [f"{n:010}" for n in range(plan.segments)]
+        listed += addresses
+    assert set(listed) == encoded
+
+
+def test_a_slot_that_a_file_lacks_lists_another_rungs_segments() -> None:
+    plan = plan_of(recording(duration=Fraction(7)), recording(width=360, height=640, duration=Fraction(5)))
+    slots = fill_slots(plan, rungs_of(plan))
+    for i_frames_only in (False, True):
+        playlist = media_playlist(plan, HIGH, slots[HIGH], i_frames_only=i_frames_only)
+        assert [(each.uri, each.discontinuity) for each in playlist.segments] == [
+            ("segment_0000000000.ts", False),
+            ("segment_0000000001.ts", False),
+            ("../360p/segment_0000000002.ts", True),
+        ]
 
 
 def test_bandwidth_is_the_peak_over_a_target_duration_and_the_average() -> None:
@@ -78,7 +140,7 @@ def test_the_peak_is_never_below_the_average_and_no_whole_segment_exceeds_it(
     segments = [segment(LOW, index, seconds=seconds) for index, (_, seconds) in enumerate(made)]
     bandwidth = measured_bandwidth(segments, [size for size, _ in made])
     assert bandwidth.peak >= bandwidth.average
-    target = media_playlist(segments).target_duration
+    target = media_playlist(ONE_FILE, LOW, segments).target_duration
     for size, seconds in made:
         if seconds >= target / 2:
             assert 8 * size / seconds <= bandwidth.peak + 1

@@ -22,7 +22,7 @@ NEEDED = {
 def test_what_is_needed_is_enough() -> None:
     settings = read_settings(NEEDED)
     assert settings.names == NAMES
-    assert settings.source == "concert/recording/00000007/full_stream.mp4"
+    assert settings.source is None
     assert settings.media_url == "https://storage.googleapis.com/media"
     assert settings.share == Share(task=0, tasks=1)
     assert settings.compression == Compression(preset=VodPreset.MEDIUM, crf=22)
@@ -42,7 +42,7 @@ def test_everything_can_be_chosen() -> None:
     }
     settings = read_settings(NEEDED | chosen)
     assert settings.media_url == "http://127.0.0.1:8080/media"
-    assert settings.source.endswith("_2.mp4")
+    assert settings.source == chosen["SOURCE"]
     assert settings.share == Share(task=3, tasks=4)
     assert settings.compression == Compression(preset=VodPreset.SLOWER, crf=18)
     assert (settings.ffmpeg, settings.emulated) == (Path("/opt/ffmpeg"), True)

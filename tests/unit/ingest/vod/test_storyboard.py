@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -9,13 +10,15 @@ from hypothesis import strategies as st
 from ingest.vod.storyboard import (
     Size,
     chosen_poster,
+    frame_size,
+    picture_size,
     poster_candidates,
     sprites,
     storyboard,
     storyboard_object,
     thumbnail_size,
 )
-from unit.ingest.vod.vod_plans import LOW, NAMES, segment
+from unit.ingest.vod.vod_plans import LOW, NAMES, plan_of, recording, segment
 
 SIZE = Size(width=160, height=90)
 
@@ -26,6 +29,29 @@ SIZE = Size(width=160, height=90)
 )
 def test_thumbnails_have_the_pictures_shape(width: int, height: int, size: tuple[int, int]) -> None:
     assert thumbnail_size(width, height) == Size(width=size[0], height=size[1])
+
+
+def test_thumbnails_have_the_shape_of_the_longest_file_and_others_fit_in() -> None:
+    upright = recording(width=720, height=1280, duration=Fraction(8))
+    wide = recording(width=1280, height=536, duration=Fraction(10))
+    plan = plan_of(upright, recording(), wide)
+    assert frame_size(plan) == Size(width=160, height=90)
+    sizes = [picture_size(plan, source) for source in plan.sources]
+    assert [(size.width, size.height) for size in sizes] == [(50, 90), (160, 90), (160, 66)]
+
+
+@given(st.lists(st.tuples(st.integers(16, 3840), st.integers(16, 3840)), min_size=1, max_size=3))
+def test_pictures_fit_into_thumbnails_and_those_of_the_longest_file_fill_them(
+    shapes: list[tuple[int, int]],
+) -> None:
+    plan = plan_of(*(recording(width=width, height=height) for width, height in shapes))
+    frame = frame_size(plan)
+    assert picture_size(plan, plan.longest) == frame
+    for source in plan.sources:
+        size = picture_size(plan, source)
+        assert 2 <= size.width <= frame.width
+        assert 2 <= size.height <= frame.height
+        assert size.width % 2 == size.height % 2 == 0
 
 
 def test_every_second_segment_gives_a_thumbnail_and_25_fill_a_sprite() -> None:

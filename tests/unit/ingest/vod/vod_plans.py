@@ -4,18 +4,19 @@ from datetime import timedelta
 from fractions import Fraction
 
 from bucketcast.hls import ByteRange
+from bucketcast.recording.names import recording_file_name
 from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
 from bucketcast.stream.identifiers import BitsPerSecond, BroadcastNumber, RungName, SegmentIndex, StreamId
 from ingest.vod.names import VodNames
-from ingest.vod.plan import Compression, VodPlan, plan_vod
+from ingest.vod.plan import Compression, SourcePlan, VodPlan, plan_vod
 from ingest.vod.segment import VodSegment
 from ingest.vod.source import Recording
 
 NAMES = VodNames(stream=StreamId("concert"), broadcast=BroadcastNumber(7))
-HIGH, LOW = RungName("720p"), RungName("360p")
+FULL, HIGH, LOW = RungName("1080p"), RungName("720p"), RungName("360p")
 CONFIGURATION = StreamConfiguration(
     rungs=(
-        RungConfiguration(name=RungName("1080p"), video_bitrate=BitsPerSecond(5_000_000)),
+        RungConfiguration(name=FULL, video_bitrate=BitsPerSecond(5_000_000)),
         RungConfiguration(name=HIGH, video_bitrate=BitsPerSecond(2_800_000)),
         RungConfiguration(name=LOW, video_bitrate=BitsPerSecond(800_000)),
     )
@@ -43,8 +44,15 @@ def recording(
     )
 
 
-def plan_of(source: Recording) -> VodPlan:
-    return plan_vod(source, CONFIGURATION, Compression(), source="concert/recording/00000007/full_stream.mp4")
+def plan_of(*files: Recording) -> VodPlan:
+    """The plan for a recording of these *files*, one or more."""
+    names = [recording_file_name(NAMES.stream, NAMES.broadcast, number) for number in range(1, len(files) + 1)]
+    return plan_vod(dict(zip(names, files, strict=True)), CONFIGURATION, Compression())
+
+
+def source_of(file: Recording) -> SourcePlan:
+    """The plan for the only *file* of a recording."""
+    return plan_of(file).sources[0]
 
 
 def segment(
@@ -61,13 +69,14 @@ def segment(
 
 
 def rungs_of(plan: VodPlan) -> dict[RungName, tuple[VodSegment, ...]]:
-    """Every segment of *plan*, as if it had been made."""
-    grid = plan.grid
-    ends = [grid.start(SegmentIndex(index)) for index in range(1, plan.segments)] + [plan.duration]
+    """Every segment of *plan*, as if it had been made, by the rung that was encoded."""
     return {
-        rung.name: tuple(
-            segment(rung.name, index, seconds=(end - grid.start(SegmentIndex(index))).total_seconds())
-            for index, end in enumerate(ends)
+        name: tuple(
+            segment(name, source.first_segment + index, seconds=duration.total_seconds())
+            for source in plan.sources
+            if name in [rung.name for rung in source.rungs]
+            for index in range(source.segments)
+            for duration in (source.duration_of(SegmentIndex(index)),)
         )
-        for rung in plan.rungs
+        for name in plan.slots
     }
