@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -101,12 +102,12 @@ class Source:
         yield from (part for part in [*found, cutter.finish(SegmentIndex(0))] if part is not None)
 
 
-def read_source(clip: Clip) -> Source:
-    """Return the feed of *clip*."""
-    items = read_feed(make_clip(clip))
+def read_source(file: Path, *, frame_rate: Fraction) -> Source:
+    """Return the feed that a broadcaster would make of *file*."""
+    items = read_feed(file)
     frames = [item for item in items if isinstance(item, EncodedFrame)]
     origin = next(frame.presentation_time for frame in frames if frame.track is Track.VIDEO)
-    grid = SegmentGrid(frame_rate=clip.frame_rate, segment_duration=SEGMENT)
+    grid = SegmentGrid(frame_rate=frame_rate, segment_duration=SEGMENT)
     return Source(
         format=source_format(items, adaptive=False),
         clock=SourceClock(origin=origin, grid=grid),

@@ -33,7 +33,7 @@ from benchmark.recorded_media import (
 from benchmark.recording_runs import Checked, HeaderRun, Run, header_run, run, storage
 from benchmark.setting import Setting
 from bucketcast.recording.part import write_part
-from tools.frame_strip import Clip
+from tools.frame_strip import Clip, make_clip
 
 FRAME_RATES: Final = (30, 60)
 LENGTHS: Final = tuple(timedelta(minutes=10 * times) for times in (1, 4, 16))
@@ -262,7 +262,7 @@ def _convert(rate: int, ffmpeg: Path) -> Iterator[Converting]:
     length = CONVERTED_PARTS * SEGMENTS_PER_PART * SEGMENT
     clip = _clip(rate, height=720, bitrate=TOP_BITRATE, duration=length)
     segments = cut(media(clip, audio_bitrate=AUDIO_BITRATE), ffmpeg)
-    source = read_source(clip)
+    source = read_source(make_clip(clip), frame_rate=clip.frame_rate)
 
     def best_rung() -> None:
         for begin in range(0, len(segments), SEGMENTS_PER_PART):

@@ -1,7 +1,8 @@
-"""A film that is encoded live, recorded, and made into a VOD of its recording; and how both of them look.
+"""A film that is encoded live, recorded, and made into VODs of its recordings; and how all of them look.
 
-The live ladder is FFmpeg with the session's own command line, as fast as it goes; the recording is made of its
-best rung as the recorder and the finalizer make it; the VOD is encoded by the job's own code.
+The live ladder is FFmpeg with the session's own command line, as fast as it goes; the recordings are made of
+its best rung, and of the source itself, as the recorders and the finalizer make them; the VODs are encoded by the
+job's own code.
 """
 
 import asyncio
@@ -13,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,11 +24,13 @@ import av
 
 from benchmark.film import FRAME_RATE, Film, make_film
 from benchmark.finalizing import SESSION
-from benchmark.recorded_media import parts
+from benchmark.recorded_media import parts, read_source
 from bucketcast.errors import BucketcastError
+from bucketcast.objects import NewObject
 from bucketcast.recording.movie import Piece, write_movie
-from bucketcast.recording.names import HEAD_BYTES_KEY
+from bucketcast.recording.names import HEAD_BYTES_KEY, SOURCE
 from bucketcast.recording.part_head import read_head
+from bucketcast.recording.part_object import part_objects
 from bucketcast.recording.segment_samples import read_segment
 from bucketcast.stream.configuration import StreamConfiguration
 from bucketcast.stream.identifiers import RungName, SegmentIndex, parse_stream_id
@@ -47,6 +52,8 @@ VMAF_SAMPLING: Final = 7
 # Far above what it takes on a machine that others use, too.
 _PATIENCE: Final = timedelta(minutes=4)
 
+_STREAM: Final = parse_stream_id("bench")
+
 _Made = TypeVar("_Made")
 
 
@@ -62,19 +69,38 @@ class Encoded:
     vmaf: float | None
 
 
+class Recorded(StrEnum):
+    """What a recording is made of."""
+
+    BEST_RUNG = "best rung"
+    SOURCE = "source"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VodRun:
-    """A *film*, its *live* ladder and its *vod*, highest rung first, and FFmpeg's CPU seconds for each.
+class Ladder:
+    """*rungs*, highest first, and FFmpeg's CPU seconds for all of them."""
+
+    rungs: Mapping[RungName, Encoded]
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vod(Ladder):
+    """The VOD of a recording.
 
     *against_recording* is the VMAF that the job itself measures: of the highest rung, and not against the film.
     """
 
-    film: Film
-    live: Mapping[RungName, Encoded]
-    vod: Mapping[RungName, Encoded]
-    live_cpu: float
-    vod_cpu: float
     against_recording: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VodRun:
+    """A *film*, its *live* ladder and its *vods*, by what is recorded of it."""
+
+    film: Film
+    live: Ladder
+    vods: Mapping[Recorded, Vod]
     compression: Compression
     live_preset: str
 
@@ -82,43 +108,60 @@ class VodRun:
 def run(
     film: Film, configuration: StreamConfiguration, compression: Compression, *, ffmpeg: Path, folder: Path
 ) -> VodRun:
-    """Encode *film* both ways. Raises NotStarted, and subprocess.SubprocessError where FFmpeg fails."""
+    """Encode *film* every way. Raises NotStarted, and subprocess.SubprocessError where FFmpeg fails."""
     sent = folder / "film.flv"
     make_film(ffmpeg, film, sent)
-    live_plan = plan_encoding(configuration, _facts(film))
-    live_files, live_cpu = _taken(lambda: _encode_live(ffmpeg, live_plan, sent, folder))
-    recording = folder / "recording.mp4"
-    recording.write_bytes(_recorded(live_plan, live_files[live_plan.rungs[0].name].read_bytes()))
-    try:
-        planned = plan_vod({recording.name: probe(str(recording))}, configuration, compression)
-        vod_plan = planned.sources[0]
-        segments, vod_cpu = _taken(lambda: asyncio.run(_encode_vod(ffmpeg, vod_plan, recording)))
-        measurable = asyncio.run(has_vmaf(ffmpeg))
-        checked = asyncio.run(_checked(ffmpeg, vod_plan, segments, recording)) if measurable else None
-    except BucketcastError as error:
-        raise NotStarted(f"the VOD cannot be made: {error}") from error
-    vod_files = _joined(segments, folder)
-
-    def seen(files: Mapping[RungName, Path]) -> Mapping[RungName, Encoded]:
-        return {
-            name: Encoded(
-                bytes=file.stat().st_size,
-                video_bytes=picture_bytes(file, frames=film.frames),
-                vmaf=_score(ffmpeg, file, sent, film, folder) if measurable else None,
-            )
-            for name, file in files.items()
-        }
-
+    studio = _Studio(film, sent, ffmpeg, folder, is_measurable=asyncio.run(has_vmaf(ffmpeg)))
+    plan = plan_encoding(configuration, _facts(film))
+    live, cpu = _taken(lambda: _encode_live(ffmpeg, plan, sent, folder))
+    recordings = {
+        Recorded.BEST_RUNG: _of_best_rung(plan, live[plan.rungs[0].name].read_bytes()),
+        Recorded.SOURCE: _of_source(sent),
+    }
     return VodRun(
         film=film,
-        live=seen(live_files),
-        vod=seen(vod_files),
-        live_cpu=live_cpu,
-        vod_cpu=vod_cpu,
-        against_recording=checked,
+        live=Ladder(rungs=studio.seen(live), cpu=cpu),
+        vods={
+            recorded: studio.vod(_finalized(written), configuration, compression)
+            for recorded, written in recordings.items()
+        },
         compression=compression,
         live_preset=configuration.preset,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Studio:
+    """What makes VODs of a *film*, which is in the file *sent*, and looks at what came out."""
+
+    film: Film
+    sent: Path
+    ffmpeg: Path
+    folder: Path
+    is_measurable: bool
+
+    def vod(self, recording: bytes, configuration: StreamConfiguration, compression: Compression) -> Vod:
+        file = self.folder / "recording.mp4"
+        file.write_bytes(recording)
+        try:
+            plan = plan_vod({file.name: probe(str(file))}, configuration, compression).sources[0]
+            segments, cpu = _taken(lambda: asyncio.run(_encode_vod(self.ffmpeg, plan, file)))
+            checked = asyncio.run(_checked(self.ffmpeg, plan, segments, file)) if self.is_measurable else None
+        except BucketcastError as error:
+            raise NotStarted(f"the VOD cannot be made: {error}") from error
+        return Vod(rungs=self.seen(_joined(segments, self.folder)), cpu=cpu, against_recording=checked)
+
+    def seen(self, files: Mapping[RungName, Path]) -> Mapping[RungName, Encoded]:
+        return {
+            name: Encoded(
+                bytes=file.stat().st_size,
+                video_bytes=picture_bytes(file, frames=self.film.frames),
+                vmaf=_score(self.ffmpeg, file, self.sent, self.film, self.folder)
+                if self.is_measurable
+                else None,
+            )
+            for name, file in files.items()
+        }
 
 
 def _facts(film: Film) -> SourceFacts:
@@ -164,13 +207,23 @@ def _cut(plan: EncodingPlan, stream: bytes) -> Sequence[MediaSegment]:
     return [*segments, last] if last is not None else segments
 
 
-def _recorded(plan: EncodingPlan, stream: bytes) -> bytes:
-    """The recording of a session whose best rung is *stream*, in parts as the recorder writes them."""
+def _of_best_rung(plan: EncodingPlan, stream: bytes) -> Sequence[NewObject]:
+    """The parts of a session whose best rung is *stream*."""
     samples = (
         read_segment(segment.data, index=segment.index, start=segment.start, duration=segment.duration)
         for segment in _cut(plan, stream)
     )
-    written = list(parts(parse_stream_id("bench"), SESSION, plan.rungs[0].name, samples))
+    return list(parts(_STREAM, SESSION, plan.rungs[0].name, samples))
+
+
+def _of_source(sent: Path) -> Sequence[NewObject]:
+    """The parts of a session whose source is *sent*."""
+    source = read_source(sent, frame_rate=Fraction(FRAME_RATE))
+    made = (part_objects(_STREAM, SESSION, SOURCE, part.samples(source.format)) for part in source.parts())
+    return list(chain.from_iterable(made))
+
+
+def _finalized(written: Sequence[NewObject]) -> bytes:
     movie = write_movie(_piece(part.content, int(part.metadata[HEAD_BYTES_KEY])) for part in written)
     return b"".join((*movie.header, *(part.content for part in written)))
 

@@ -51,7 +51,7 @@ class Compression(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How hard to compress: constant quality *crf*, held under each rung's bitrate, at *preset*'s effort."""
 
     preset: VodPreset = VodPreset.MEDIUM
-    crf: int = 22
+    crf: int = 21
 
 
 class VodRung(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,7 +37,7 @@ from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber,
 from bucketcast.stream.silence import CLOCK_START
 from ingest.deliver.part_writer import PART_DURATION
 from local_cloud.operations import CountedOperation, PriceClass
-from tools.frame_strip import Clip
+from tools.frame_strip import Clip, make_clip
 from unit.bucketcast.recording.made_segments import FORMAT
 
 STREAM, SESSION, RUNG = StreamId("bench"), SessionNumber(1), RungName("144p")
@@ -225,7 +225,7 @@ def test_converting_is_told_by_the_second_of_media() -> None:
 
 def test_a_source_is_cut_into_parts_that_hold_all_of_it() -> None:
     clip = Clip(width=64, height=64, duration=timedelta(seconds=21), keyframe_interval=timedelta(seconds=1))
-    source = read_source(clip)
+    source = read_source(make_clip(clip), frame_rate=clip.frame_rate)
     found = list(source.parts())
     assert [(part.first, part.last) for part in found] == [(0, 4), (5, 9), (10, 10)]
     assert [frame for part in found for frame in part.frames] == source.frames

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.film import Film, make_film, missing_filters
-from benchmark.vod_run import picture_bytes, run
+from benchmark.vod_run import Recorded, picture_bytes, run
 from bucketcast.stream.configuration import RungConfiguration, StreamConfiguration
 from bucketcast.stream.identifiers import BitsPerSecond, RungName
 from ingest.encode.ffmpeg import find_ffmpeg
@@ -27,13 +27,15 @@ COMPRESSION = Compression(preset=VodPreset.VERYFAST)
 
 def test_every_rung_has_every_picture_live_recorded_and_as_vod(tmp_path: Path) -> None:
     made = run(FILM, CONFIGURATION, COMPRESSION, ffmpeg=find_ffmpeg(), folder=tmp_path)
-    assert list(made.live) == list(made.vod) == [HIGH, LOW]
+    ladders = made.live, *made.vods.values()
+    assert list(made.vods) == list(Recorded)
     assert probe(str(tmp_path / "recording.mp4")).frames == FILM.frames
-    for encoded in (*made.live.values(), *made.vod.values()):
-        assert 0 < encoded.video_bytes < encoded.bytes
-        assert encoded.vmaf is None or 30 < encoded.vmaf <= 100
-    assert made.live_cpu > 0
-    assert made.vod_cpu > 0
+    for ladder in ladders:
+        assert list(ladder.rungs) == [HIGH, LOW]
+        assert ladder.cpu > 0
+        for encoded in ladder.rungs.values():
+            assert 0 < encoded.video_bytes < encoded.bytes
+            assert encoded.vmaf is None or 30 < encoded.vmaf <= 100
 
 
 def test_a_rung_that_lacks_a_picture_is_not_measured(tmp_path: Path) -> None:

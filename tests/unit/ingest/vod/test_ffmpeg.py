@@ -91,7 +91,7 @@ def test_a_file_without_sound_is_silent_where_another_has_some() -> None:
 
 def test_quality_is_constant_and_capped_at_what_the_live_rung_may_take() -> None:
     arguments = arguments_of(source_of(recording()), ALL)
-    assert after(arguments, "-crf:v") == "22"
+    assert after(arguments, "-crf:v") == "21"
     assert after(arguments, "-preset:v") == "medium"
     assert after(arguments, "-maxrate:v:0") == "2996000"
     assert after(arguments, "-bufsize:v:1") == "800000"

@@ -25,7 +25,7 @@ def test_what_is_needed_is_enough() -> None:
     assert settings.source is None
     assert settings.media_url == "https://storage.googleapis.com/media"
     assert settings.share == Share(task=0, tasks=1)
-    assert settings.compression == Compression(preset=VodPreset.MEDIUM, crf=22)
+    assert settings.compression == Compression(preset=VodPreset.MEDIUM, crf=21)
     assert (settings.ffmpeg, settings.emulated, settings.log_level) == (None, False, logging.INFO)
 
 
