@@ -1,8 +1,8 @@
 """A film that is encoded live, recorded, and made into VODs of its recordings; and how all of them look.
 
 The live ladder is FFmpeg with the session's own command line, as fast as it goes; the recordings are made of
-its best rung, and of the source itself, as the recorders and the finalizer make them; the VODs are encoded by the
-job's own code.
+its best rung, and of the source itself, as the recorders and the finalizer make them; the VODs are encoded by
+the job's own code.
 """
 
 import asyncio
