@@ -200,12 +200,20 @@ class Session:
         )
         if mode is RecordingMode.SOURCE:
             try:
-                source = source_format(opened.items, adaptive=opened.source.adaptive)
+                source = source_format(
+                    opened.items,
+                    adaptive=opened.source.adaptive,
+                    has_sound=opened.source.audio is not None,
+                )
             except InvalidMedia as error:
                 self._standing_faults += (InputFault.SOURCE_NOT_RECORDED,)
                 _log.warning(
                     "the source is recorded as viewers get it",
-                    extra={"stream": self._record.stream, "reason": str(error)},
+                    extra={
+                        "stream": self._record.stream,
+                        "session": self._record.session,
+                        "reason": str(error),
+                    },
                 )
             else:
                 return SourceRecorder(self._record, writer, source, origin=opened.origin)
@@ -359,7 +367,9 @@ class Session:
     def faults(self) -> tuple[InputFault, ...]:
         """What is wrong with the input now, or was when the session began."""
         overloaded = (InputFault.ENCODER_OVERLOADED,) if self._encoder.overloaded else ()
-        now = (*self._monitor.faults(), *self._connection_faults(), *overloaded)
+        lacking = self._recorder is not None and self._recorder.lacks_source
+        unrecorded = (InputFault.SOURCE_NOT_RECORDED,) if lacking else ()
+        now = (*self._monitor.faults(), *self._connection_faults(), *overloaded, *unrecorded)
         return tuple(dict.fromkeys((*self._standing_faults, *now)))
 
 

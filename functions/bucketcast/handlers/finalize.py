@@ -28,6 +28,7 @@ from bucketcast.recording.document import (
 from bucketcast.recording.invalid_media import InvalidMedia
 from bucketcast.recording.movie import Movie, Piece, write_movie
 from bucketcast.recording.names import (
+    SOURCE,
     PartFacts,
     header_name,
     joined_name,
@@ -244,7 +245,7 @@ class Finalizer:
         group: Sequence[tuple[TakenPart, _Listed]],
         there: Mapping[str, ObjectFacts],
     ) -> RecordedFile:
-        movie = write_movie(self._pieces(group))
+        movie = self._movie(group)
         header = NewObject(
             name=header_name(stream, broadcast, (bytes(buffer) for buffer in movie.header)),
             content=b"".join(movie.header),
@@ -268,6 +269,29 @@ class Finalizer:
             raise Unavailable("another one has finalized this recording")
         self._copy(joined, name, there.get(name), stream=stream, broadcast=broadcast)
         return _recorded(name, movie, crc32c)
+
+    def _movie(self, group: Sequence[tuple[TakenPart, _Listed]]) -> Movie:
+        """The movie of *group*; raises InvalidRecord, and Unavailable where a part is to be made anew."""
+        taken: list[TakenPart] = []
+
+        def pieces() -> Iterator[Piece]:
+            for (one, _), piece in zip(group, self._pieces(group), strict=True):
+                taken.append(one)
+                yield piece
+
+        try:
+            return write_movie(pieces())
+        except InvalidMedia as error:
+            part = taken[-1].part
+            if part.rung != SOURCE:
+                raise InvalidRecord(f"{part.name} goes into no movie: {error}") from error
+            # A broadcaster's times are what they are: viewers got something that can be shown.
+            _log.warning(
+                "a part of the source goes into no movie: it is made anew of what viewers got",
+                extra={"object": part.name, "reason": str(error)},
+            )
+            self.recording.delete(part.name)
+            raise Unavailable(f"{part.name} is to be made anew") from None
 
     def _pieces(self, group: Sequence[tuple[TakenPart, _Listed]]) -> Iterator[Piece]:
         for begin in range(0, len(group), HEADS_AT_ONCE):

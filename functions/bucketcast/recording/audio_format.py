@@ -16,10 +16,6 @@ from bucketcast.recording.invalid_media import InvalidMedia
 MAX_CONFIGURATION_BYTES: Final = 64
 # What every browser sends, and OBS and FFmpeg unless they are told otherwise. Others' sound has no one grid.
 OPUS_PACKET_SAMPLES: Final = 960
-_OPUS_SAMPLE_RATE: Final = 48_000  # RFC 7845, 5.1: a decoder's, whatever was recorded
-# RFC 7845, 5.1: what every OpusHead holds, and how it begins.
-_OPUS_HEAD_BYTES, _OPUS_MAGIC = 19, b"OpusHead"
-_MAX_CHANNELS: Final = 6
 _MAX_SAMPLE_RATE: Final = 0xFFFF  # a sample entry has 16 bits for it
 
 
@@ -54,7 +50,7 @@ def aac_format(configuration: bytes) -> AudioFormat:
         raise InvalidMedia(str(error)) from error
     if described.object_type != aac.AAC_LC or described.has_short_frames:
         raise InvalidMedia("the sound is not AAC-LC with frames of 1024 samples")
-    if not 0 < described.channels <= _MAX_CHANNELS or described.sample_rate > _MAX_SAMPLE_RATE:
+    if not 0 < described.channels <= aac.MAX_CHANNELS or described.sample_rate > _MAX_SAMPLE_RATE:
         raise InvalidMedia("the sound has more channels than 5.1, or its rate is too high for a recording")
     if len(configuration) > MAX_CONFIGURATION_BYTES:
         raise InvalidMedia("the sound's configuration is too large")
@@ -79,7 +75,7 @@ def opus_format(configuration: bytes) -> AudioFormat:
     return AudioFormat(
         coding=AudioCoding.OPUS,
         configuration=configuration,
-        sample_rate=_OPUS_SAMPLE_RATE,
+        sample_rate=opus.SAMPLE_RATE,
         channels=channels,
         frame_samples=OPUS_PACKET_SAMPLES,
         silence=opus.silent_packet(channels),
@@ -88,14 +84,18 @@ def opus_format(configuration: bytes) -> AudioFormat:
 
 def opus_head_format(head: bytes) -> AudioFormat:
     """Return the format of Opus in packets of 20 ms with this OpusHead (RFC 7845, 5.1); raises InvalidMedia."""
-    if len(head) < _OPUS_HEAD_BYTES or not head.startswith(_OPUS_MAGIC) or head[18]:
-        raise InvalidMedia("the Opus configuration is not an OpusHead of one channel or two")
-    return opus_format(_decoder_configuration(head[9]))
+    try:
+        described = opus.parse_opus_head(head)
+    except InvalidBits as error:
+        raise InvalidMedia(str(error)) from error
+    if not described.is_plain:
+        raise InvalidMedia("the sound is not Opus of one channel or two")
+    return opus_format(_decoder_configuration(described.channels))
 
 
 def _decoder_configuration(channels: int) -> bytes:
     """Without a pre-skip: a recording begins in mid-stream, and with silence where nothing is heard."""
-    return bytes((0, channels)) + bytes(2) + _OPUS_SAMPLE_RATE.to_bytes(4) + bytes(3)
+    return bytes((0, channels)) + bytes(2) + opus.SAMPLE_RATE.to_bytes(4) + bytes(3)
 
 
 # What encoders make of whatever sound a source has: AAC-LC, 48 kHz (index 3 of table 1.18), stereo.

@@ -7,7 +7,8 @@ only its header is made.
 Pictures keep their distances within a session, also over what is missing: the picture before stays. A session
 follows the one before without a pause. Sound lies on one grid of frames from the movie's beginning to its end:
 each frame goes to the place next to its time, which is never more than half a frame away, however many sessions
-there are; places that nothing goes to are silent, and of two frames for one place the first stays.
+there are; places that nothing goes to are silent, and of two frames for one place the first stays. A source's
+frames, whose times are uneven, follow each other as long as they are within MAX_UNEVENNESS of their times.
 """
 
 from collections.abc import Iterable

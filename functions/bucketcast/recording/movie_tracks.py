@@ -23,11 +23,14 @@ MAX_DURATION: Final = timedelta(days=7)
 # ISO/IEC 14496-12, 8.6.1.2: a sample's duration has 32 bits, which is 13 hours.
 _MAX_SAMPLE_TICKS: Final = 2**32 - 1
 # Pictures are reordered by a few; and two offsets together keep to the 31 bits that every player reads.
-_MAX_COMPOSITION_TICKS: Final = 60 * TICKS_PER_SECOND
+MAX_COMPOSITION_TICKS: Final = 60 * TICKS_PER_SECOND
 # A picture that stays as much longer than the one before it stands still to everybody. What is missing is a
 # segment at least, of a second or more.
 MIN_PAUSE: Final = timedelta(milliseconds=250)
 
+# How far a frame of a source's sound may be from its time, where senders tell times unevenly: some encoders in
+# pairs, some when their threads come to it. Less than people notice; none is lost to it.
+MAX_UNEVENNESS: Final = timedelta(milliseconds=50)
 # One chunk of silent frames has so many at most, which is more than a second of every format. The largest, of
 # 5.1, has 19 bytes: together they take less room than a network's packet.
 SILENT_FRAMES: Final = 64
@@ -63,7 +66,7 @@ class PictureTrack:
     def add(self, placed: PlacedSamples, *, shift: int, part_begin: int) -> None:
         """Add the samples *placed* in the part that lies at *part_begin* in the media; raises InvalidMedia."""
         samples, time = placed.table, placed.table.decode_time + shift
-        if max(samples.composition_offsets) > _MAX_COMPOSITION_TICKS:
+        if max(samples.composition_offsets) > MAX_COMPOSITION_TICKS:
             raise InvalidMedia("a picture is shown long after it is decoded")
         if self.frames:
             self._lengthen(time)
@@ -122,6 +125,8 @@ class SoundTrack:
         """Begin without a frame, in the format that encoders write."""
         self.format = ENCODED_SOUND
         self.chunks = Chunks()
+        self._shift: int | None = None  # that of the session at hand
+        self._slack = 0  # how many places a frame of it may be from its own
 
     @property
     def frames(self) -> int:
@@ -153,6 +158,8 @@ class SoundTrack:
         """Add the frames *placed* in the part at *part_begin*, if they find a place; raises InvalidMedia."""
         samples, time = placed.table, placed.table.decode_time + shift
         check_duration(time + sum(samples.durations))
+        if shift != self._shift:
+            self._shift, self._slack = shift, 0
         position, first = part_begin + placed.position, 0
         for place, count in self._runs(samples, time):
             self._be_silent(place)
@@ -165,24 +172,29 @@ class SoundTrack:
 
     def _runs(self, samples: SampleTable, time: int) -> Iterator[tuple[int, int]]:
         """Frames of *samples*, from *time* on, whose places follow each other: the first place, how many."""
-        begin, count = self._place(time), 1
         # Encoders' frames lie on the grid; when the next segment's begin, they say themselves.
         frame_ticks, rest = divmod(self._frame_units, self.format.sample_rate)
-        if not rest and samples.durations[:-1].count(frame_ticks) == len(samples) - 1:
+        is_even = not rest and samples.durations[:-1].count(frame_ticks) == len(samples) - 1
+        if not is_even:
+            self._slack = max(1, ticks(MAX_UNEVENNESS) * self.format.sample_rate // self._frame_units)
+        # What is heard first goes to its place; what follows, to the next one, if that is near enough.
+        begin, count = self._place(time, following=self.frames or None), 1
+        if is_even:
             yield begin, len(samples)
             return
         for duration in samples.durations[:-1]:
             time += duration
-            if (place := self._place(time)) == begin + count:
+            if (place := self._place(time, following=begin + count)) == begin + count:
                 count += 1
             else:
                 yield begin, count
                 begin, count = place, 1
         yield begin, count
 
-    def _place(self, time: int) -> int:
-        """The place next to *time*."""
-        return (2 * time * self.format.sample_rate + self._frame_units) // (2 * self._frame_units)
+    def _place(self, time: int, *, following: int | None) -> int:
+        """The place *following* what was heard last, if that is near enough, or else the one next to *time*."""
+        own = (2 * time * self.format.sample_rate + self._frame_units) // (2 * self._frame_units)
+        return following if following is not None and abs(own - following) <= self._slack else own
 
     def _be_silent(self, until: int) -> None:
         size = len(self.format.silence)

@@ -38,7 +38,8 @@ _NO_PICTURES: Final = "none"
 SOURCE: Final = RungName("source")
 
 _PART: Final = re.compile(
-    rf"(?P<stream>[^/]+)/(?P<session>[0-9]{{{_NUMBER_DIGITS}}})/(?P<first>[0-9]{{{_INDEX_DIGITS}}})\.mp4"
+    rf"(?P<stream>[^/]+)/(?P<session>[0-9]{{{_NUMBER_DIGITS}}})/"
+    rf"(?P<source>{SOURCE}_)?(?P<first>[0-9]{{{_INDEX_DIGITS}}})\.mp4"
 )
 _SEGMENTS: Final = re.compile(r"(?P<first>[0-9]{1,10})-(?P<last>[0-9]{1,10})")
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
@@ -48,9 +49,10 @@ _FORMAT: Final = re.compile(rf"[0-9a-f]{{16}}|{_NO_PICTURES}")
 # The recording bucket.
 
 
-def part_name(stream: StreamId, session: SessionNumber, first: SegmentIndex) -> str:
-    """The part of *session* that begins with segment *first*."""
-    return f"{session_parts_prefix(stream, session)}{first:0{_INDEX_DIGITS}}.mp4"
+def part_name(stream: StreamId, session: SessionNumber, first: SegmentIndex, *, of_source: bool = False) -> str:
+    """The part of *session* that begins with segment *first*, or in it where it is *of_source*."""
+    kind = f"{SOURCE}_" if of_source else ""
+    return f"{session_parts_prefix(stream, session)}{kind}{first:0{_INDEX_DIGITS}}.mp4"
 
 
 def session_parts_prefix(stream: StreamId, session: SessionNumber) -> str:
@@ -170,6 +172,7 @@ def parse_part(name: str, *, size: int, metadata: Mapping[str, str]) -> PartFact
     if not segments or not head_bytes or not media_format:
         raise InvalidMedia(f"{name} does not say what it holds")
     first, last = int(segments["first"]), int(segments["last"])
+    rung = SOURCE if match["source"] else parse_rung_name(metadata.get(RUNG_KEY, ""))
     if first != int(match["first"]) or last < first or not 0 < int(head_bytes[0]) <= size:
         raise InvalidMedia(f"{name} says what cannot be")
     return PartFacts(
@@ -179,10 +182,6 @@ def parse_part(name: str, *, size: int, metadata: Mapping[str, str]) -> PartFact
         last=SegmentIndex(last),
         size=size,
         head_bytes=int(head_bytes[0]),
-        rung=_parse_rung(metadata.get(RUNG_KEY, "")),
+        rung=rung,
         media_format=None if media_format[0] == _NO_PICTURES else media_format[0],
     )
-
-
-def _parse_rung(text: str) -> RungName:
-    return SOURCE if text == SOURCE else parse_rung_name(text)

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Final
 
 from bucketcast.objects import NewObject
-from bucketcast.recording.names import part_metadata, part_name
+from bucketcast.recording.names import SOURCE, part_metadata, part_name
 from bucketcast.recording.part import Part, write_part
 from bucketcast.recording.samples import SegmentSamples
 from bucketcast.stream.identifiers import RungName, SegmentIndex, SessionNumber, StreamId
@@ -26,7 +26,7 @@ def part_objects(
 def _part_object(stream: StreamId, session: SessionNumber, rung: RungName, part: Part) -> NewObject:
     first, last = SegmentIndex(part.first), SegmentIndex(part.last)
     return NewObject(
-        name=part_name(stream, session, first),
+        name=part_name(stream, session, first, of_source=rung == SOURCE),
         content=part.content,
         content_type=MP4,
         cache_control=PRIVATE,

@@ -3,7 +3,7 @@
 Pure: from what listings of the buckets say, in whatever order, follows the same plan.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -18,6 +18,7 @@ MAX_HOLE_SEGMENTS: Final = MAX_PART_BYTES // MAX_SEGMENT_BYTES
 # A day of the shortest segments, six of the longest: less than a movie may last, and its tables take at most
 # half a gigabyte of memory.
 MAX_FILE_SEGMENTS: Final = 86_400
+_FIRST: Final = SegmentIndex(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,24 +86,49 @@ def plan_recording(sessions: Iterable[SealedSession], parts: Iterable[PartFacts]
     holes: list[Hole] = []
     missing: list[MissingSegments] = []
     for sealed in sorted(sessions, key=lambda sealed: sealed.session):
-        own: list[TakenPart] = []
-        covered: set[SegmentIndex] = set()
-        for rung in (SOURCE, sealed.rung):
-            there = by_session.get((sealed.session, rung), {}).values()
-            for first, last in list(_ranges({*map(SegmentIndex, range(sealed.last + 1))} - covered)):
-                own += _take(there, first, last)
-            covered = {SegmentIndex(index) for one in own for index in range(one.first, one.last + 1)}
+        of_source = tuple(
+            _shown(_take(by_session.get((sealed.session, SOURCE), {}).values(), _FIRST, sealed.last))
+        )
+        rest = _without(of_source, sealed.last)
+        there = by_session.get((sealed.session, sealed.rung), {}).values()
+        of_rung = tuple(one for first, last in _ranges(rest) for one in _take(there, first, last))
         wanted = {index for index in sealed.segments if index <= sealed.last}
-        taken += sorted(own, key=lambda one: one.first)
+        taken += sorted((*of_source, *of_rung), key=lambda one: one.first)
         holes += [
             Hole(session=sealed.session, rung=sealed.rung, first=first, last=last)
-            for first, last in _shortened(_ranges(wanted - covered))
+            for first, last in _shortened(_ranges(wanted & rest - _covered(of_rung)))
         ]
         missing += [
             MissingSegments(session=sealed.session, first=first, last=last)
-            for first, last in _ranges({*map(SegmentIndex, range(sealed.last + 1))} - wanted - covered)
+            for first, last in _ranges(rest - wanted - _covered(of_rung) - _covered(of_source))
         ]
     return RecordingPlan(taken=tuple(taken), holes=tuple(holes), missing=tuple(missing))
+
+
+def _shown(of_source: Iterable[TakenPart]) -> Iterator[TakenPart]:
+    """Those of one session's parts that can be shown, or heard: there are pictures in them, or right before.
+
+    Of what has sound alone, and follows nothing, the best rung has the pictures too.
+    """
+    reached = None
+    for one in of_source:
+        if one.part.media_format or one.first == reached:
+            yield one
+            reached = one.last + 1
+
+
+def _without(of_source: Sequence[TakenPart], last: int) -> set[SegmentIndex]:
+    """The segments up to *last* that are to be had elsewhere, where *of_source* is taken.
+
+    A part of the source may begin in the midst of its first segment: where it follows nothing, that segment is
+    among them. Better some of it twice than not at all.
+    """
+    rest = {*map(SegmentIndex, range(last + 1))} - _covered(of_source)
+    return rest | {one.first for one in of_source if one.first - 1 in rest}
+
+
+def _covered(parts: Iterable[TakenPart]) -> set[SegmentIndex]:
+    return {SegmentIndex(index) for one in parts for index in range(one.first, one.last + 1)}
 
 
 def groups(taken: Iterable[TakenPart]) -> tuple[tuple[TakenPart, ...], ...]:
@@ -127,7 +153,7 @@ def groups(taken: Iterable[TakenPart]) -> tuple[tuple[TakenPart, ...], ...]:
     return tuple(tuple(file) for file in files if any(one.part.media_format for one in file))
 
 
-def _take(parts: Iterable[PartFacts], first: SegmentIndex, last: SegmentIndex) -> Iterator[TakenPart]:
+def _take(parts: Iterable[PartFacts], first: SegmentIndex, last: int) -> Iterator[TakenPart]:
     """What is taken of one session's *parts*, from segment *first* to segment *last*."""
     waiting = sorted(parts, key=lambda part: part.first, reverse=True)
     place, best = int(first), None

@@ -46,7 +46,8 @@ ADVICE: Final[dict[InputFault, str]] = {
         " zerolatency."
     ),
     InputFault.SOURCE_NOT_RECORDED: (
-        "The best rung is recorded instead. Send H.264, with AAC-LC or Opus, for a recording of the source."
+        "The best rung is recorded instead. For a recording of the source, send H.264, with AAC-LC of at most"
+        " 48 kHz and 5.1, or with Opus in packets of 20 ms."
     ),
 }
 

@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 # Each part is a write, and some seconds that may have to be made again: 360 an hour cost a fifth of a cent.
 PART_DURATION: Final = timedelta(seconds=10)
-# What waits to be written: a minute of a 1080p rung. Delivery has its own bound.
+# What waits to be written, or is being written: a minute of a 1080p rung. Delivery has its own bound. While a
+# part is built, it is there twice more.
 MAX_WAITING_BYTES: Final = 48 * 1024 * 1024
 # The recording bucket is nobody's bottleneck: an outage is waited out, not stormed.
 FIRST_PAUSE: Final = 0.5
@@ -62,35 +63,31 @@ class PartWriter:
         self._executor = executor
         self._metrics = metrics
         self._waiting: deque[PendingPart] = deque()
+        self._held = 0  # bytes of what waits, and of what is being written
         self._has_more = asyncio.Event()
         self._finished = False
         self._writing = asyncio.create_task(self._run(), name="recorder")
+        self.has_refused = False
+        """Whether media came of which no part can be made."""
 
     def put(self, part: PendingPart) -> None:
         """Write *part* when those before it are written."""
         self._waiting.append(part)
+        self._held += part.size
         self._has_more.set()
 
     def has_room(self, open_bytes: int) -> bool:
         """Keep *open_bytes* beside what waits, and lose the oldest parts for them; say if that is enough."""
-        excess = open_bytes + sum(part.size for part in self._waiting) - MAX_WAITING_BYTES
-        while excess > 0 and self._waiting:
-            excess -= self._waiting[0].size
-            self.lose(self._waiting.popleft().first, "the bucket takes no writes")
-        return excess <= 0
+        while open_bytes + self._held > MAX_WAITING_BYTES and self._waiting:
+            lost = self._waiting.popleft()
+            self._held -= lost.size
+            self.lose(lost.first, "the bucket takes no writes")
+        return open_bytes + self._held <= MAX_WAITING_BYTES
 
     def lose(self, first: SegmentIndex, reason: str) -> None:
         """Note that the part that begins with segment *first* is not written."""
         self._metrics.part_lost()
-        _log.warning(
-            "a part of the recording is left to be made from its segments",
-            extra={
-                "stream": self._record.stream,
-                "session": self._record.session,
-                "first": first,
-                "reason": reason,
-            },
-        )
+        self._warn("a part of the recording is left to be made from its segments", first, reason)
 
     async def finish(self, *, within: float) -> None:
         """Write what is left; what cannot be written in *within* seconds stays unwritten."""
@@ -100,7 +97,8 @@ class PartWriter:
         if late:
             self._writing.cancel()
             await asyncio.wait(late)
-            _log.warning("the end of a recording was not written", extra={"stream": self._record.stream})
+            extra = {"stream": self._record.stream, "session": self._record.session}
+            _log.warning("the end of a recording was not written", extra=extra)
 
     async def _run(self) -> None:
         while not self._finished or self._waiting:
@@ -110,25 +108,35 @@ class PartWriter:
                 continue
             part = self._waiting.popleft()
             await self._record_part(part)
+            self._held -= part.size
 
     async def _record_part(self, part: PendingPart) -> None:
-        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
-        while True:
-            try:
-                await loop.run_in_executor(self._executor, self._write, part)
-            except (Unavailable, TooManyWrites):
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-            except InvalidMedia as error:
-                self.lose(part.first, str(error))
-                return
-            except Exception:  # noqa: BLE001 - whatever a library may raise: the next part is another matter
-                _log.exception("a part failed unexpectedly", extra={"stream": self._record.stream})
-                self.lose(part.first, "see the error before")
-                return
-            else:
-                self._metrics.recorded()
-                return
+        pause = FIRST_PAUSE
+        while not await self._try_to_record(part, is_first_try=pause == FIRST_PAUSE):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _try_to_record(self, part: PendingPart, *, is_first_try: bool) -> bool:
+        """Write *part* or lose it; False says to try again."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._write, part)
+        except (Unavailable, TooManyWrites) as error:
+            if is_first_try:
+                self._warn("a part of the recording waits for its bucket", part.first, str(error))
+            return False
+        except InvalidMedia as error:
+            self.has_refused = True
+            self.lose(part.first, str(error))
+        except Exception:  # noqa: BLE001 - whatever a library may raise: the next part is another matter
+            _log.exception("a part failed unexpectedly", extra={"stream": self._record.stream})
+            self.lose(part.first, "see the error before")
+        else:
+            self._metrics.recorded()
+        return True
+
+    def _warn(self, message: str, first: SegmentIndex, reason: str) -> None:
+        extra = {"stream": self._record.stream, "session": self._record.session}
+        _log.warning(message, extra={**extra, "first": first, "reason": reason})
 
     def _write(self, part: PendingPart) -> None:
         """Create the objects of *part*, each once."""

@@ -17,6 +17,11 @@ from ingest.feed import FeedItem
 class Recorder(Protocol):
     """Records one session, from what came in or from what was made of it. Neither call ever waits."""
 
+    @property
+    def lacks_source(self) -> bool:
+        """Whether the source was to be recorded, and parts of it cannot be."""
+        ...
+
     def receive(self, item: FeedItem) -> None:
         """Take note of *item*, which the session's encoder has taken."""
         ...
@@ -32,6 +37,8 @@ class Recorder(Protocol):
 
 class RungRecorder:
     """Records the best rung: see Recorder."""
+
+    lacks_source = False
 
     def __init__(self, record: SessionRecord, writer: PartWriter) -> None:
         """Record the session of *record* with its *writer*."""

@@ -14,6 +14,7 @@ from typing import Final
 from bucketcast.codecs.opus import packet_duration
 from bucketcast.recording.audio_format import AudioCoding, AudioFormat, aac_format, opus_head_format
 from bucketcast.recording.invalid_media import InvalidMedia
+from bucketcast.recording.movie_tracks import MAX_COMPOSITION_TICKS
 from bucketcast.recording.parameter_sets import VideoFormat, configured_format
 from bucketcast.recording.samples import (
     OTHER_SAMPLE,
@@ -32,10 +33,17 @@ from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, 
 
 # A muted camera sends no keyframe: then a part begins with sound, once pictures have been missing for so long.
 WITHOUT_PICTURES: Final = timedelta(seconds=10)
+# What a frame takes beside its bytes: feeds of thousands of small ones are bounded too.
+FRAME_OVERHEAD: Final = 200
+# Times are rounded to milliseconds, and those of one time are put a tick apart: a picture may seem to be shown
+# so much before it is decoded. What is shown earlier comes from a clock that was set back.
+_MAX_HASTE: Final = 3 * TICKS_PER_SECOND // 1000
 # How long a part's only picture is shown, unless another part follows, and its only frame of sound lasts.
 _LONE_FRAME: Final = TICKS_PER_SECOND // 30
 _OPUS_PACKET: Final = timedelta(milliseconds=20)  # see audio_format.OPUS_PACKET_SAMPLES
 _MICROSECOND: Final = timedelta(microseconds=1)
+# Before every clock.
+NEVER: Final = -(2**63)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +54,26 @@ class SourceFormat:
     audio: AudioFormat | None
 
 
-def source_format(items: Iterable[FeedItem], *, adaptive: bool) -> SourceFormat:
+def source_format(items: Iterable[FeedItem], *, adaptive: bool, has_sound: bool = True) -> SourceFormat:
     """Return the format of the feed that begins with *items*.
 
-    An *adaptive* source's pictures bring their parameter sets along. Raises InvalidMedia where a recording has
-    no room for the format.
+    An *adaptive* source's pictures bring their parameter sets along; where it *has_sound* not, what sounds in
+    *items* is silence of ours. Raises InvalidMedia where a recording has no room for the format.
     """
-    configurations = {item.track: item for item in items if isinstance(item, CodecConfiguration)}
+    configurations: dict[Track, CodecConfiguration] = {}
+    frames: list[EncodedFrame] = []
+    for item in items:
+        if isinstance(item, CodecConfiguration):
+            configurations[item.track] = item
+        else:
+            frames.append(item)
     video, audio = configurations.get(Track.VIDEO), configurations.get(Track.AUDIO)
     if video is None or video.codec is not VideoCodec.H264:
         raise InvalidMedia("the pictures are not H.264")
-    return SourceFormat(
-        video=configured_format(video.data, in_band=adaptive),
-        audio=_audio_format(audio) if audio else None,
-    )
+    found = _audio_format(audio) if audio and has_sound else None
+    if found and found.coding is AudioCoding.OPUS:
+        _check_packets(frame for frame in frames if frame.track is Track.AUDIO)
+    return SourceFormat(video=configured_format(video.data, in_band=adaptive), audio=found)
 
 
 def _audio_format(configuration: CodecConfiguration) -> AudioFormat:
@@ -79,6 +93,12 @@ class SourceClock:
         """When *time* is on the clock of the session's transport streams, in ticks of 90 kHz."""
         return ticks(time - self.origin + CLOCK_START)
 
+    def decode_ticks(self, frames: Iterable[EncodedFrame], *, behind: int) -> Iterator[int]:
+        """Yield when each of *frames* is decoded: a tick after the one before, and after *behind*, at least."""
+        for frame in frames:
+            behind = max(self.ticks(frame.decode_time), behind + 1)
+            yield behind
+
     def index_at(self, time: timedelta) -> SegmentIndex:
         """The segment in which *time* lies; what is before the session counts for its first."""
         since = Fraction(max(time - self.origin, timedelta(0)) // _MICROSECOND, 1_000_000)
@@ -87,27 +107,28 @@ class SourceClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePart:
-    """Frames, in the order in which they came, that stand for the segments from *first* to *last*."""
+    """Frames, in the order in which they came, that stand for the segments from *first* to *last*.
+
+    They take *size* bytes. *behind* is the tick at which the last picture before them is decoded.
+    """
 
     first: SegmentIndex
     last: SegmentIndex
     frames: Sequence[EncodedFrame] = field(repr=False)
+    size: int
+    behind: int
     clock: SourceClock
-
-    @property
-    def size(self) -> int:
-        """The bytes of the frames."""
-        return sum(len(frame.data) for frame in self.frames)
 
     def samples(self, source: SourceFormat) -> Iterator[SegmentSamples]:
         """Yield the segments of the part, which is of a *source* of this format.
 
-        Raises InvalidMedia for sound that the format has no room for, and times before all clocks.
+        Raises InvalidMedia for sound that the format has no room for, and times that no movie can have.
         """
         pictures, sounds = self._track(Track.VIDEO), self._track(Track.AUDIO)
         if source.audio and source.audio.coding is AudioCoding.OPUS:
             _check_packets(frame for _, frame in sounds)
-        video, audio = self._samples(pictures), self._samples(sounds) if source.audio else {}
+        video = self._samples(pictures, behind=self.behind)
+        audio = self._samples(sounds) if source.audio else {}
         for index in map(SegmentIndex, range(self.first, self.last + 1)):
             yield SegmentSamples(
                 index=index,
@@ -127,12 +148,11 @@ class SourcePart:
                 placed.append((index, frame))
         return placed
 
-    def _samples(self, placed: Sequence[tuple[SegmentIndex, EncodedFrame]]) -> dict[SegmentIndex, Samples]:
-        """What each segment has of the frames *placed*, which are decoded one after the other."""
-        times: list[int] = []
-        for _, frame in placed:
-            time = self.clock.ticks(frame.decode_time)
-            times.append(max(time, times[-1] + 1) if times else time)
+    def _samples(
+        self, placed: Sequence[tuple[SegmentIndex, EncodedFrame]], *, behind: int = NEVER
+    ) -> dict[SegmentIndex, Samples]:
+        """What each segment has of the frames *placed*, decoded one after the other and after *behind*."""
+        times = list(self.clock.decode_ticks((frame for _, frame in placed), behind=behind))
         if times and times[0] < 0:
             raise InvalidMedia("a frame's time is before its session's clock")
         durations = [later - earlier for earlier, later in pairwise(times)]
@@ -143,14 +163,18 @@ class SourcePart:
         }
 
     def _rows(self, rows: Sequence[tuple[EncodedFrame, int, int]]) -> Samples:
+        offsets = [
+            self.clock.ticks(frame.presentation_time) - time if frame.track is Track.VIDEO else 0
+            for frame, time, _ in rows
+        ]
+        if not -_MAX_HASTE <= min(offsets) <= max(offsets) <= MAX_COMPOSITION_TICKS:
+            raise InvalidMedia("a picture is shown before it is decoded, or long after")
         return Samples(
             table=SampleTable(
                 decode_time=rows[0][1],
                 durations=table(duration for _, _, duration in rows),
                 sizes=table(len(frame.data) for frame, _, _ in rows),
-                composition_offsets=table(
-                    max(0, self.clock.ticks(frame.presentation_time) - time) for frame, time, _ in rows
-                ),
+                composition_offsets=table(max(0, offset) for offset in offsets),
                 flags=table(SYNC_SAMPLE if frame.keyframe else OTHER_SAMPLE for frame, _, _ in rows),
             ),
             media=b"".join(frame.data for frame, _, _ in rows),
@@ -172,8 +196,9 @@ class SourceCutter:
         self._frames: list[EncodedFrame] = []
         self._first: SegmentIndex | None = None
         self._picture_at = clock.origin
+        self._decoded = self._behind = NEVER  # the last picture, and the last one before the part
         self.open_bytes = 0
-        """What the part that is not ended yet holds."""
+        """What the part that is not ended yet holds, with FRAME_OVERHEAD for each of its frames."""
 
     def add(self, frame: EncodedFrame) -> SourcePart | None:
         """Take *frame*, and return the part that ends before it, if one does."""
@@ -189,14 +214,15 @@ class SourceCutter:
             self._first = index
         if is_picture:
             self._picture_at = frame.presentation_time
+            (self._decoded,) = self._clock.decode_ticks([frame], behind=self._decoded)
         self._frames.append(frame)
-        self.open_bytes += len(frame.data)
+        self.open_bytes += len(frame.data) + FRAME_OVERHEAD
         return ended
 
-    def discard(self) -> SegmentIndex:
-        """Lose the part that is not ended yet, and return where it began; the next begins with a keyframe."""
-        first = self._first if self._first is not None else SegmentIndex(0)
-        self._frames, self._first, self.open_bytes = [], None, 0
+    def discard(self) -> SegmentIndex | None:
+        """Lose what is no part yet, and return where it had begun, if it had; the next one has a keyframe."""
+        first, self._first = self._first, None
+        self._frames, self.open_bytes, self._behind = [], 0, self._decoded
         return first
 
     def finish(self, last: SegmentIndex) -> SourcePart | None:
@@ -212,6 +238,13 @@ class SourceCutter:
 
     def _end(self, last: SegmentIndex) -> SourcePart:
         assert self._first is not None
-        part = SourcePart(first=self._first, last=last, frames=self._frames, clock=self._clock)
-        self._frames, self.open_bytes = [], 0
+        part = SourcePart(
+            first=self._first,
+            last=last,
+            frames=self._frames,
+            size=self.open_bytes,
+            behind=self._behind,
+            clock=self._clock,
+        )
+        self._frames, self.open_bytes, self._behind = [], 0, self._decoded
         return part

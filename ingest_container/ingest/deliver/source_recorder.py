@@ -31,14 +31,19 @@ class SourceRecorder:
         self._cutter = SourceCutter(clock, per_part=segments_in_part(record))
         self._last = SegmentIndex(0)
 
+    @property
+    def lacks_source(self) -> bool:
+        """See Recorder.lacks_source."""
+        return self._writer.has_refused
+
     def receive(self, item: FeedItem) -> None:
         """See Recorder.receive."""
         if not isinstance(item, EncodedFrame):
             return
         if (part := self._cutter.add(item)) is not None:
             self._put(part)
-        if not self._writer.has_room(self._cutter.open_bytes):
-            self._writer.lose(self._cutter.discard(), "there is no keyframe for too long")
+        if not self._writer.has_room(self._cutter.open_bytes) and (lost := self._cutter.discard()) is not None:
+            self._writer.lose(lost, "it is too large up to its next keyframe")
 
     def take(self, segment: CutSegment) -> None:
         """See Recorder.take: the recording reaches as far as the segments do."""

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
@@ -20,16 +21,16 @@ from bucketcast.errors import (
 from bucketcast.handlers.finalize import Finalizer
 from bucketcast.objects import ABSENT, Generation, MadeObject, NewObject, ObjectFacts
 from bucketcast.recording.document import RecordedFile, RecordingState, VodState
-from bucketcast.recording.names import newest_recording_name, part_name, recording_file_name
+from bucketcast.recording.names import SOURCE, newest_recording_name, part_name, recording_file_name
 from bucketcast.recording.part_object import part_objects
 from bucketcast.recording.segment_samples import read_segment
-from bucketcast.stream.identifiers import BroadcastNumber, EncoderId, SegmentIndex, SessionNumber
+from bucketcast.stream.identifiers import BroadcastNumber, EncoderId, RungName, SegmentIndex, SessionNumber
 from bucketcast.stream.media_object import gap_object, segment_object
 from bucketcast.stream.object_names import segment_name
 from bucketcast.stream_records import latest_stream_record, stream_record_object
 from fakes import FakeBucket
 from stream_world import SEGMENT, SLOTS, STREAM, World, uploaded
-from unit.bucketcast.recording.made_segments import SEQUENCE_SET, read_movie
+from unit.bucketcast.recording.made_segments import SEQUENCE_SET, Source, read_movie
 from unit.bucketcast.recording.made_streams import LARGER_SEQUENCE_SET, PICTURES, made_stream
 
 ONE = BroadcastNumber(1)
@@ -301,6 +302,46 @@ def test_a_part_that_cannot_be_read_is_made_anew(world: RecordedWorld) -> None:
         world.finalize()
     world.finalize()
     check_done(world)
+
+
+def set_back(world: RecordedWorld, session: SessionNumber, index: int, rung: RungName) -> str:
+    """A part of segment *index* whose clock begins where the session's did; returns its name."""
+    segment = Source(session=session).segment(index)
+    assert segment.video is not None
+    table = replace(segment.video.table, decode_time=Source().start(0))
+    samples = [replace(segment, video=replace(segment.video, table=table), audio=None)]
+    [new] = part_objects(STREAM, session, rung, samples)
+    world.recording.write(new, if_generation=ABSENT)
+    return new.name
+
+
+def test_a_part_of_the_source_that_goes_into_no_movie_is_made_of_what_viewers_got(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its broadcaster's clock was set back, which is no reason to have no recording."""
+    world = RecordedWorld()
+    session = world.session(range(3))
+    set_back(world, session, 0, SOURCE)
+    name = set_back(world, session, 1, SOURCE)
+    world.end()
+    with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
+        world.finalize()
+    assert [one.__dict__["object"] for one in caplog.records if "goes into no movie" in one.getMessage()] == [
+        name
+    ]
+    of_source, of_viewers = world.finalize()
+    assert of_source.frames == Source().pictures
+    assert world.pictures(of_viewers.name) == all_of(session, [1, 2])
+
+
+def test_a_part_of_a_rung_that_goes_into_no_movie_is_named() -> None:
+    """That would be a fault of ours: what is made of the segments would be the same."""
+    world = RecordedWorld()
+    session = world.session(range(6), parts=[range(3)])
+    name = set_back(world, session, 3, TOP)
+    world.end()
+    with pytest.raises(InvalidRecord, match=re.escape(name)):
+        world.finalize()
 
 
 def test_a_recording_is_not_made_of_what_is_left_after_everything_else_was_lost(world: RecordedWorld) -> None:

@@ -50,7 +50,7 @@ def test_a_part_s_object_says_what_it_is(
     metadata = part_metadata(
         first=first, last=last, head_bytes=head_bytes, rung=rung, media_format=media_format
     )
-    name = part_name(DEMO, session, first)
+    name = part_name(DEMO, session, first, of_source=rung == SOURCE)
     assert parse_part(name, size=head_bytes + 5, metadata=metadata) == PartFacts(
         name=name,
         session=session,

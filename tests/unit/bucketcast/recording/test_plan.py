@@ -182,9 +182,10 @@ def test_the_source_is_taken_first_and_what_it_lacks_of_the_best_rung() -> None:
     best = part(0, 9), part(10, 19)
     of_source = part(0, 3, rung=SOURCE), part(8, 14, rung=SOURCE)
     plan = plan_recording([sealed(19, range(20))], [*best, *of_source])
+    # Where a part of the source begins in a segment, nobody can tell: of 8, all is shown before.
     assert plan.taken == (
         taken(of_source[0], 0, 3),
-        taken(best[0], 4, 7),
+        taken(best[0], 4, 8),
         taken(of_source[1], 8, 14),
         taken(best[1], 15, 19),
     )
@@ -194,7 +195,7 @@ def test_the_source_is_taken_first_and_what_it_lacks_of_the_best_rung() -> None:
 
 def test_what_neither_the_source_s_parts_nor_the_best_rung_s_have_is_a_hole() -> None:
     plan = plan_recording([sealed(9, range(10))], [part(2, 6, rung=SOURCE)])
-    assert plan.holes == (hole(0, 1), hole(7, 9))
+    assert plan.holes == (hole(0, 2), hole(7, 9))
 
 
 def test_what_was_lost_for_viewers_the_source_still_has() -> None:
@@ -209,3 +210,17 @@ def test_a_source_s_pictures_are_in_no_file_with_those_of_a_rung() -> None:
     parts = part(0, 4, rung=SOURCE), part(5, 6), part(7, 9, rung=SOURCE), part(10, 11, media_format=None)
     found = groups(taken(one, one.first, one.last) for one in parts)
     assert [[one.part for one in file] for file in found] == [[one] for one in parts[:3]]
+
+
+def test_sound_alone_of_a_source_follows_its_pictures_or_is_what_viewers_got() -> None:
+    pictures, muted = part(0, 4, rung=SOURCE), part(5, 9, rung=SOURCE, media_format=None)
+    later = part(15, 19, rung=SOURCE, media_format=None)
+    plan = plan_recording([sealed(19, range(20))], [pictures, muted, later])
+    assert plan.taken == (taken(pictures, 0, 4), taken(muted, 5, 9))
+    assert plan.holes == (hole(10, 13), hole(14, 17), hole(18, 19))
+
+
+def test_what_the_best_rung_lacks_at_a_source_s_beginning_is_not_missing() -> None:
+    plan = plan_recording([sealed(4, [])], [part(2, 4, rung=SOURCE)])
+    assert plan.missing == (missing(0, 1),)
+    assert not plan.holes

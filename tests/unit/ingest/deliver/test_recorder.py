@@ -22,7 +22,7 @@ from fakes import EPOCH, FakeBucket, Fate, FaultyBucket, InlineExecutor, LoopClo
 from ingest.deliver import part_writer as module
 from ingest.deliver.part_writer import PartWriter
 from ingest.deliver.recorder import Recorder, RungRecorder
-from ingest.deliver.source_parts import SourceFormat
+from ingest.deliver.source_parts import FRAME_OVERHEAD, SourceFormat
 from ingest.deliver.source_recorder import SourceRecorder
 from ingest.encode import CutSegment
 from ingest.feed import CodecConfiguration, EncodedFrame, Track, VideoCodec
@@ -266,11 +266,13 @@ async def test_a_source_without_keyframes_is_let_go_and_taken_up_at_the_next(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P8. What is let go is made of the best rung's segments when the recording is finalized."""
-    monkeypatch.setattr(module, "MAX_WAITING_BYTES", 60 * len(b"a picture"))
+    monkeypatch.setattr(module, "MAX_WAITING_BYTES", 60 * (FRAME_OVERHEAD + len(b"a picture")))
     recording = SourceRecording(fine(), interval=60)
     with caplog.at_level(logging.WARNING):
         recording.receive(range(62))
-    assert [record.__dict__["reason"] for record in caplog.records] == ["there is no keyframe for too long"]
+    assert [record.__dict__["reason"] for record in caplog.records] == [
+        "it is too large up to its next keyframe"
+    ]
     await recording.recorder.finish(within=60)
     assert recording.ranges == [(30, 30)]
     assert recording.count("recording_parts_lost") == 1
@@ -281,3 +283,46 @@ async def test_a_source_that_never_began_leaves_nothing() -> None:
     recording = SourceRecording(fine())
     await recording.recorder.finish(within=60)
     assert recording.parts == []
+
+
+@virtual_time
+async def test_what_is_being_written_counts_for_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P8. While a part waits for its bucket, others have less room."""
+    size = len(cut(0).data)
+    monkeypatch.setattr(module, "MAX_WAITING_BYTES", 12 * size)
+    recording = Recording(FaultyBucket(LoopClock(), lambda _: Fate.UNAVAILABLE))
+    recording.take(cut(index) for index in range(6))
+    await asyncio.sleep(1)
+    assert recording.writer.has_room(7 * size)
+    assert not recording.writer.has_room(8 * size)
+    await recording.recorder.finish(within=1)
+
+
+@virtual_time
+async def test_a_bucket_that_does_not_answer_is_told_once_for_each_part(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = LoopClock()
+    bucket = FaultyBucket(
+        clock, lambda _: Fate.UNAVAILABLE if (clock.now() - EPOCH).total_seconds() < 25 else Fate.DONE
+    )
+    recording = Recording(bucket)
+    with caplog.at_level(logging.WARNING):
+        recording.take(cut(index) for index in range(10))
+        await recording.recorder.finish(within=60)
+    [warning] = caplog.records
+    assert warning.getMessage() == "a part of the recording waits for its bucket"
+    assert (warning.__dict__["session"], warning.__dict__["first"]) == (SESSION, 0)
+
+
+@virtual_time
+async def test_a_source_of_which_no_part_can_be_made_is_told() -> None:
+    recording = SourceRecording(fine())
+    assert not recording.recorder.lacks_source
+    time = BEGIN - timedelta(seconds=11)  # before all clocks
+    recording.recorder.receive(
+        EncodedFrame(track=Track.VIDEO, decode_time=time, presentation_time=time, keyframe=True, data=b"1")
+    )
+    await recording.recorder.finish(within=60)
+    assert recording.recorder.lacks_source
+    assert recording.count("recording_parts_lost") == 1

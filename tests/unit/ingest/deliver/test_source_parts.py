@@ -1,6 +1,7 @@
 """A feed is cut into parts that hold each frame once, in its order and at its time."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
@@ -18,6 +19,7 @@ from bucketcast.recording.samples import SYNC_SAMPLE, SegmentSamples
 from bucketcast.stream.grid import SegmentGrid
 from bucketcast.stream.identifiers import SegmentIndex
 from ingest.deliver.source_parts import (
+    FRAME_OVERHEAD,
     WITHOUT_PICTURES,
     SourceClock,
     SourceCutter,
@@ -25,7 +27,7 @@ from ingest.deliver.source_parts import (
     SourcePart,
     source_format,
 )
-from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, Track, VideoCodec
+from ingest.feed import AudioCodec, CodecConfiguration, EncodedFrame, FeedItem, Track, VideoCodec
 from unit.bucketcast.recording.made_segments import CLOCK_START, FORMAT, head_of, piece, read_movie
 
 SECOND = timedelta(seconds=1)
@@ -107,10 +109,10 @@ def test_nothing_is_a_part_before_the_first_keyframe_but_the_sound_goes_along() 
 
 def test_what_is_given_up_is_not_in_any_part() -> None:
     cutter = SourceCutter(CLOCK, per_part=5)
-    assert cutter.discard() == 0
+    assert cutter.discard() is None
     for frame in (picture(4, keyframe=True), picture(5)):
         cutter.add(frame)
-    assert cutter.open_bytes == 2 * len(b"picture 4.000")
+    assert cutter.open_bytes == 2 * (FRAME_OVERHEAD + len(b"picture 4.000"))
     assert cutter.discard() == 2
     for frame in (picture(6), picture(8, keyframe=True)):
         cutter.add(frame)
@@ -199,6 +201,49 @@ def test_every_frame_is_shown_once_in_its_order_and_at_its_time(
             assert abs(heard[frame.data] - at) <= 0.6
 
 
+@st.composite
+def uneven_feeds(draw: st.DrawFn) -> list[EncodedFrame]:
+    """Clocks that stand still, are set back by seconds and leap; pictures that are shown at any time."""
+    frames: list[EncodedFrame] = []
+    at = 0.0
+    for number in range(draw(st.integers(1, 60))):
+        at = max(0.0, at + draw(st.sampled_from([0.3, 0.3, 0.3, 0.0, 0.001, -0.2, -9.0, 5.0])))
+        shown = at + draw(st.sampled_from([0.0, 0.0, 0.0, 0.1, -0.1, 61.0]))
+        frames.append(picture(round(shown, 3), keyframe=number % 7 == 0, decoded=round(at, 3)))
+    return frames
+
+
+@given(uneven_feeds())
+def test_whatever_a_sender_s_clock_does_parts_that_can_be_made_go_into_one_movie(
+    frames: list[EncodedFrame],
+) -> None:
+    written = []
+    for part in cut(frames, per_part=1):
+        with suppress(InvalidMedia):  # made of what viewers got, then
+            written.append(write_part(segments(part, SourceFormat(video=FORMAT, audio=None))))
+    if written:
+        assert write_movie(piece(part) for part in written).frames <= len(frames)
+
+
+@pytest.mark.parametrize("times", [[0, 0, 46, 46, 93, 93, 139, 139], [20, 3, 66, 50, 113, 96, 159, 143]])
+def test_sound_whose_times_are_uneven_is_all_heard(times: list[int]) -> None:
+    """Two frames at a time, or each by turns 20 ms early and late."""
+    sounds = [sound(time / 1000) for time in times]
+    written = write_part(segments(cut([picture(0, keyframe=True), *sounds])[0]))
+    movie = write_movie([piece(written)])
+    heard = [one.media for one in read_movie(b"".join((*movie.header, written.content)))["soun"].samples]
+    begin = heard.index(sounds[0].data)
+    assert heard[begin:] == [frame.data for frame in sounds]
+
+
+def test_a_pause_in_sound_that_is_uneven_is_silent() -> None:
+    sounds = [sound(time) for time in (0, 0.03, 0.046, 1.0, 1.023)]
+    written = write_part(segments(cut([picture(0, keyframe=True), *sounds])[0]))
+    movie = write_movie([piece(written)])
+    heard = [one.media for one in read_movie(b"".join((*movie.header, written.content)))["soun"].samples]
+    assert heard.index(b"sound 1.000") == round(44_100 / 1024)
+
+
 def test_what_is_not_recorded_is_the_other_tracks_alone() -> None:
     """A source whose sound is not to be recorded has its pictures recorded."""
     (part,) = cut([picture(0, keyframe=True), sound(0)])
@@ -230,6 +275,8 @@ def test_the_format_is_what_the_feed_says() -> None:
     assert adaptive.audio is not None
     assert adaptive.audio.coding is AudioCoding.OPUS
     assert source_format([VIDEO], adaptive=False).audio is None
+    # A session that continues another begins with the silence that was put in there.
+    assert source_format([VIDEO, MONO, sound(0)], adaptive=False, has_sound=False).audio is None
 
 
 @pytest.mark.parametrize(
@@ -239,9 +286,10 @@ def test_the_format_is_what_the_feed_says() -> None:
         [MONO],
         [CodecConfiguration(codec=VideoCodec.VP8, data=bytes(10))],
         [VIDEO, CodecConfiguration(codec=AudioCodec.AAC, data=bytes.fromhex("2b118800"))],
+        [VIDEO, OPUS, sound(0, silent_packet(2, 10))],
     ],
-    ids=["nothing", "sound alone", "VP8", "HE-AAC"],
+    ids=["nothing", "sound alone", "VP8", "HE-AAC", "Opus in packets of 10 ms"],
 )
-def test_what_a_recording_has_no_room_for_is_refused(items: list[CodecConfiguration]) -> None:
+def test_what_a_recording_has_no_room_for_is_refused(items: list[FeedItem]) -> None:
     with pytest.raises(InvalidMedia):
         source_format(items, adaptive=False)
