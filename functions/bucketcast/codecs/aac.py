@@ -22,6 +22,8 @@ _ELEMENTS_BY_CHANNELS: Final = {
     5: (_SINGLE, _PAIR, _PAIR),
     6: (_SINGLE, _PAIR, _PAIR, _LOW_FREQUENCY),
 }
+# Up to 5.1: table 1.19 has one arrangement of more, which nobody sends.
+MAX_CHANNELS: Final = max(_ELEMENTS_BY_CHANNELS)
 # 4.4.2: ics_info is a reserved bit, a long window (2), its shape, no scale factor band (6), no prediction. A
 # channel is its global_gain (8) and, without bands, three flags: no pulse, no noise shaping, no gain control. A
 # pair with a common window says it once, and how its channels are joined: not at all (2).
@@ -70,7 +72,7 @@ def _read_sample_rate(bits: BitReader) -> int:
 
 
 def silent_frame(channels: int) -> bytes:
-    """Return one frame of silence for one to six *channels* in their usual arrangement."""
+    """Return one frame of silence for one to MAX_CHANNELS *channels* in their usual arrangement."""
     value = size = 0
     elements = _ELEMENTS_BY_CHANNELS[channels]
     for position, element in enumerate(elements):

@@ -1,7 +1,18 @@
-"""Opus packets: how long they sound, and one that is silent (RFC 6716)."""
+"""Opus: what its header says (RFC 7845), how long packets sound, and one that is silent (RFC 6716)."""
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
+from bucketcast.codecs.bits import InvalidBits
+
+# RFC 7845, 5.1: a decoder's, whatever was recorded.
+SAMPLE_RATE: Final = 48_000
+# RFC 7845, 5.1: what every header holds, and how it begins; versions that only differ in the lower four bits
+# can be read as this one.
+_HEAD_BYTES, _MAGIC, _VERSION_BITS = 19, b"OpusHead", 4
+# RFC 7845, 5.1.1.1: the channel mapping family of one channel or two.
+_PLAIN_MAPPING, _PLAIN_CHANNELS = 0, (1, 2)
 # RFC 6716, section 3.1, table 2: a frame's milliseconds by the upper bits of the TOC byte. SILK, hybrid, CELT.
 _FRAME_MILLISECONDS = (*(10, 20, 40, 60) * 3, *(10, 20) * 2, *(2.5, 5, 10, 20) * 4)
 # Section 3.2.5, R5: a packet is never longer.
@@ -13,6 +24,26 @@ _STEREO = 1 << 2
 # Section 4.3: a CELT frame begins with its silence flag, which is set with a probability of 2**-15: by a range
 # coder's highest value, all ones (4.1). The rest of the frame is not read then.
 _SILENCE = b"\xff\xfe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpusHead:
+    """RFC 7845, 5.1: *channels* in one stream or several; *mapping* is the family that says in which order."""
+
+    channels: int
+    mapping: int
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one stream of one channel or two, which every decoder takes."""
+        return self.mapping == _PLAIN_MAPPING and self.channels in _PLAIN_CHANNELS
+
+
+def parse_opus_head(data: bytes) -> OpusHead:
+    """Return what *data*, an OpusHead, says; raises InvalidBits where it is none, or of an unknown version."""
+    if len(data) < _HEAD_BYTES or not data.startswith(_MAGIC) or data[8] >> _VERSION_BITS:
+        raise InvalidBits("the Opus configuration is not an OpusHead")
+    return OpusHead(channels=data[9], mapping=data[18])
 
 
 def packet_duration(packet: bytes) -> timedelta:

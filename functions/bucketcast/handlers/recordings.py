@@ -242,12 +242,15 @@ class Recordings:
         """Say that encoding the recording failed for good, for *reason*; raises NotFound.
 
         Only *execution*, the id of the one that carries it, can say so: what another one repeats is over.
+        Raises Unavailable while the one that carries it is being started, and its id not known.
         """
         now = self.clock.now()
 
         def change(known: RecordingDocument) -> RecordingDocument:
-            is_told = known.vod is not None and _is_of(known.vod.execution, execution)
-            return vod_failed(known, reason=reason, now=now) if is_told else known
+            vod = known.vod if known.is_encoding else None
+            if vod is None or not _is_of(vod.execution, execution):
+                return known
+            return vod_failed(known, reason=reason, now=now)
 
         self._change(stream, broadcast, change)
         _log.error("a vod failed", extra={"stream": stream, "broadcast": broadcast})
@@ -262,8 +265,9 @@ class Recordings:
         now = self.clock.now()
 
         def change(known: RecordingDocument) -> RecordingDocument:
-            is_told = _is_of(known.execution, execution)
-            return failed(known, step=step, reason=reason, now=now) if is_told else known
+            if known.is_decided or not _is_of(known.execution, execution):
+                return known
+            return failed(known, step=step, reason=reason, now=now)
 
         self._change(stream, broadcast, change)
         _log.error("a recording failed", extra={"stream": stream, "broadcast": broadcast, "step": step})
@@ -423,8 +427,10 @@ class Recordings:
 
 
 def _is_of(name: str, execution: str) -> bool:
-    """Whether *name* is that of *execution*, or not known yet because it is being started."""
-    return not name or name.rpartition("/")[2] == execution
+    """Whether *name* is that of *execution*; raises Unavailable while it is empty, for nobody knows yet."""
+    if not name:
+        raise Unavailable("the execution that carries this recording is being started, its id not known yet")
+    return name.rpartition("/")[2] == execution
 
 
 def _view(document: RecordingDocument, vod: VodView | None) -> RecordingView:

@@ -117,6 +117,10 @@ class StreamConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             )
         if not timedelta(0) <= self.reconnect_window <= MAX_RECONNECT_WINDOW:
             raise InvalidConfiguration(f"the reconnect window is from 0 to {_seconds(MAX_RECONNECT_WINDOW)} s")
+        if self.vod and self.recording is RecordingMode.OFF:
+            raise InvalidConfiguration(
+                f"a VOD is made of a recording: with a VOD, the recording is not {RecordingMode.OFF}"
+            )
 
 
 def _seconds(duration: timedelta) -> str:

@@ -1,7 +1,8 @@
 """What the API takes to make a stream, in the words of its users: kilobits and seconds."""
 
 from datetime import timedelta
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +12,8 @@ from bucketcast.stream.configuration import Preset, RecordingMode, RungConfigura
 from bucketcast.stream.identifiers import BitsPerSecond, RungName, StreamId, parse_stream_id
 
 _DEFAULT: Final = StreamConfiguration()
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class RungRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,9 +31,9 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     audio_kbps: int = _DEFAULT.audio_bitrate // 1000
     segment_seconds: float = _DEFAULT.segment_duration.total_seconds()
     reconnect_window_seconds: int = int(_DEFAULT.reconnect_window.total_seconds())
-    preset: Preset = _DEFAULT.preset
+    preset: str = _DEFAULT.preset
     pass_through: bool = _DEFAULT.pass_through
-    recording: RecordingMode = _DEFAULT.recording
+    recording: str = _DEFAULT.recording
     vod: bool = _DEFAULT.vod
 
     def stream(self) -> StreamId:
@@ -57,11 +60,19 @@ class StreamRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             audio_bitrate=BitsPerSecond(self.audio_kbps * 1000),
             segment_duration=segment_duration,
             reconnect_window=reconnect_window,
-            preset=self.preset,
+            preset=_choice("preset", Preset, self.preset),
             pass_through=self.pass_through,
-            recording=self.recording,
+            recording=_choice("recording", RecordingMode, self.recording),
             vod=self.vod,
         )
+
+
+def _choice(field: str, choices: type[Choice], asked: str) -> Choice:
+    """The one of *choices* that is *asked* for, or InvalidConfiguration naming them all."""
+    try:
+        return choices(asked)
+    except ValueError:
+        raise InvalidConfiguration(f"the {field} is one of {', '.join(choices)}") from None
 
 
 def parse_stream_request(body: bytes) -> StreamRequest:

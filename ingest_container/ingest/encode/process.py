@@ -28,7 +28,7 @@ MAX_LOGGED_LINES = 100
 _MAX_LINE_BYTES = 500
 # FFmpeg says this when an adaptive source's pictures change their size, and version 5 at each that has not the
 # first one's. The first filter can take it, so it would only hide what else is said.
-_CHANGE_OF_SIZE = ("Changing video frame properties on the fly", "[warning] filter context - w:")
+CHANGE_OF_SIZE = ("Changing video frame properties on the fly", "[warning] filter context - w:")
 
 _log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class FfmpegProcess:
         assert self._process.stderr is not None
         count = 0
         async for line in _lines(self._process.stderr):
-            if any(expected in line for expected in _CHANGE_OF_SIZE):
+            if any(expected in line for expected in CHANGE_OF_SIZE):
                 continue
             count += 1
             if count <= MAX_LOGGED_LINES:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
-from bucketcast.codecs.aac import parse_audio_specific_config
+from bucketcast.codecs import aac, opus
 from bucketcast.codecs.bits import InvalidBits
 from bucketcast.codecs.sequence_parameter_set import parse_sequence_parameter_set
 from bucketcast.errors import InvalidInput
@@ -31,13 +31,11 @@ _SNAP_TOLERANCE = Fraction(1, 100)
 _DECLARATION_TOLERANCE = Fraction(1, 10)
 # RFC 6386, 9.1: a key frame's tag has its lowest bit clear, and the start code behind it.
 _VP8_HEADER_BYTES, _VP8_START_CODE = 10, b"\x9d\x01\x2a"
-# RFC 7845, 5.1: what every OpusHead holds, and how it begins; a decoder's rate is 48 kHz whatever was recorded.
-_OPUS_HEAD_BYTES, _OPUS_MAGIC, _OPUS_SAMPLE_RATE = 19, b"OpusHead", 48_000
 # Screens show no more, and no camera gives less unless it has to: what an adaptive source may come to.
 _ADAPTIVE_RATES = tuple(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60))
 _USUAL_RATE, _LOWEST_IN_STREAM = Fraction(30), Fraction(23)
-# ISO/IEC 14496-3, table 1.19: up to 5.1; channels that only the frames tell are usually two.
-_MAX_CHANNELS, _USUAL_CHANNELS = 6, 2
+# Channels that only the frames tell are usually two.
+_USUAL_CHANNELS = 2
 _AAC_OBJECT_TYPES = frozenset({2, 5, 29})  # AAC-LC, HE-AAC and HE-AAC v2, which build on it
 
 
@@ -164,12 +162,12 @@ def parse_audio(configuration: CodecConfiguration) -> AudioSource:
 
 def _parse_aac(data: bytes) -> AudioSource:
     try:
-        described = parse_audio_specific_config(data)
+        described = aac.parse_audio_specific_config(data)
     except InvalidBits as invalid:
         raise UnusableSource(f"the AAC configuration cannot be read: {invalid}") from None
     if described.object_type not in _AAC_OBJECT_TYPES:
         raise UnusableSource("the audio is not AAC-LC or HE-AAC: choose AAC in the broadcaster's settings")
-    if described.channels > _MAX_CHANNELS:
+    if described.channels > aac.MAX_CHANNELS:
         raise UnusableSource(
             "the sound has more channels than 5.1: choose stereo in the broadcaster's settings"
         )
@@ -186,12 +184,13 @@ def _parse_vp8_header(data: bytes) -> VideoSource:
 
 
 def _parse_opus_head(data: bytes) -> AudioSource:
-    if len(data) < _OPUS_HEAD_BYTES or not data.startswith(_OPUS_MAGIC) or data[8] >> 4:
-        raise UnusableSource("the Opus configuration is not an OpusHead")
-    channels, family = data[9], data[18]
-    if family != 0 or channels not in {1, 2}:
+    try:
+        described = opus.parse_opus_head(data)
+    except InvalidBits as invalid:
+        raise UnusableSource(str(invalid)) from None
+    if not described.is_plain:
         raise UnusableSource("the Opus sound has more than two channels: choose stereo")
-    return AudioSource(sample_rate=_OPUS_SAMPLE_RATE, channels=channels, codec=AudioCodec.OPUS)
+    return AudioSource(sample_rate=opus.SAMPLE_RATE, channels=described.channels, codec=AudioCodec.OPUS)
 
 
 def snap_rate(rate: Fraction) -> Fraction:

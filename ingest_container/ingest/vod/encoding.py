@@ -13,6 +13,7 @@ from typing import Final
 from bucketcast.stream.identifiers import RungName, SegmentIndex
 from bucketcast.stream.silence import CLOCK_START
 from ingest.encode.ffmpeg import printable
+from ingest.encode.process import CHANGE_OF_SIZE
 from ingest.encode.transport_stream import InvalidTransportStream, MediaSegment, SegmentCutter
 from ingest.vod.ffmpeg import ffmpeg_arguments
 from ingest.vod.plan import SourcePlan
@@ -140,9 +141,11 @@ async def _log_messages(process: Process) -> None:
     while data := await process.stderr.read(_READ_BYTES):
         *lines, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
         for line in filter(None, lines):
+            text = line[:_MAX_LINE_BYTES].decode(errors="replace")
+            if any(expected in text for expected in CHANGE_OF_SIZE):
+                continue
             count += 1
             if count <= _MAX_LOGGED_LINES:
-                text = line[:_MAX_LINE_BYTES].decode(errors="replace")
                 _log.warning("FFmpeg message", extra={"pid": process.pid, "line": text})
         rest = rest[:_MAX_LINE_BYTES]
     if count > _MAX_LOGGED_LINES:

@@ -13,6 +13,7 @@ from typing import Final
 from bucketcast.stream.bandwidth import buffer_size, max_rate
 from bucketcast.stream.identifiers import SegmentIndex
 from bucketcast.stream.silence import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE, CLOCK_START
+from ingest.encode.source import MAX_SOURCE_PIXELS
 from ingest.vod.plan import SourcePlan, VodRung
 
 # Sound that is encoded before the first segment and then dropped: the encoder's priming (1024 samples), the
@@ -60,7 +61,8 @@ def reference_arguments(plan: SourcePlan, segments: range, *, url: str) -> tuple
 
 def reference_graph(plan: SourcePlan, segments: range) -> str:
     """The filters that give exactly the recording's pictures of *segments*, in the size of the highest rung."""
-    return f"{_pictures(plan, segments, plan.frames_of(segments))},{_scale(plan.rungs[0])}"
+    pictures = _pictures(plan, segments, plan.frames_of(segments))
+    return pictures if plan.adaptive else f"{pictures},{_scale(plan.rungs[0])}"
 
 
 def _general() -> tuple[str, ...]:
@@ -84,8 +86,18 @@ def _input(plan: SourcePlan, segments: range, url: str) -> tuple[str, ...]:
         # From the keyframe before the range; what is between the two is decoded, and dropped by the filters,
         # which count pictures exactly.
         *(("-noaccurate_seek", "-ss", f"{float(seek):.6f}") if seek else ()),
+        *(_adaptive() if plan.adaptive else ()),
         *(_http() if url.startswith("http") else ()),
         *("-i", url),
+    )
+
+
+def _adaptive() -> tuple[str, ...]:
+    return (
+        # What live encoding decodes and no more: decoders count some lines and columns besides.
+        *("-max_pixels", str(2 * MAX_SOURCE_PIXELS)),
+        # Another size is the leading scaler's business: a graph made anew would number pictures anew.
+        *("-reinit_filter", "0"),
     )
 
 
@@ -115,6 +127,8 @@ def _video_graph(plan: SourcePlan, segments: range) -> str:
     """One decode and one chain of scalers: each rung is scaled from the one above it, which is cheaper."""
     head = f"[0:v:0]{_pictures(plan, segments, _encoded_frames(plan, segments))}"
     size, square = (plan.width, plan.height), plan.square_pixels
+    if plan.adaptive:
+        size, square = (plan.rungs[0].width, plan.rungs[0].height), True
     chains: list[str] = []
     for number, rung in enumerate(plan.rungs):
         chain = head if (rung.width, rung.height) == size and square else f"{head},{_scale(rung)}"
@@ -125,8 +139,13 @@ def _video_graph(plan: SourcePlan, segments: range) -> str:
 
 
 def _pictures(plan: SourcePlan, segments: range, count: int) -> str:
-    """The filters that give exactly *count* pictures from the beginning of *segments* on."""
+    """The filters that give exactly *count* pictures from the beginning of *segments* on.
+
+    Those of an adaptive recording have the first rung's size, before anything that could not take a change.
+    """
+    one_size = f"{_scale(plan.rungs[0])}," if plan.adaptive else ""
     return (
+        f"{one_size}"
         # Whole microseconds name a picture's time better than some time bases do.
         "settb=1/1000000,"
         # A constant rate, so that pictures have numbers; and exactly the first one at or after the boundary.

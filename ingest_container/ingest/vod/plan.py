@@ -88,6 +88,7 @@ class SourcePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compression: Compression
     rungs: tuple[VodRung, ...]  # highest first
     segment_duration: timedelta = SEGMENT_DURATION
+    adaptive: bool = False  # its pictures change their size, and this is the largest
 
     @property
     def rate(self) -> Fraction:
@@ -240,6 +241,7 @@ def _plan_source(
         height=int(height),
         square_pixels=recording.sample_aspect_ratio == 1,
         has_audio=recording.has_audio,
+        adaptive=recording.adaptive,
         with_audio=with_audio,
         audio_bitrate=configuration.audio_bitrate,
         compression=compression,

@@ -7,8 +7,10 @@ from typing import Final
 import av
 from av.container import InputContainer
 
+from bucketcast.codecs.picture_size import PictureSize
 from bucketcast.errors import Unavailable
 from ingest.encode.source import MAX_FRAME_RATE, MIN_FRAME_RATE, UnusableSource
+from ingest.vod.growth import changes_size, full_size
 
 # Requests for the header and the first pictures: what takes longer is not coming.
 _TIMEOUT_SECONDS: Final = 30.0
@@ -16,7 +18,10 @@ _TIMEOUT_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """One MP4: its picture in coded pixels, and the times of its pictures in seconds."""
+    """One MP4: its picture in coded pixels, and the times of its pictures in seconds.
+
+    An *adaptive* one's pictures change their size, and this is the largest.
+    """
 
     width: int
     height: int
@@ -25,6 +30,7 @@ class Recording:
     start: Fraction  # when the first picture is shown
     duration: Fraction  # from then to the end of the last picture
     has_audio: bool
+    adaptive: bool = False
 
     @property
     def frames(self) -> int:
@@ -63,12 +69,15 @@ def _recording(container: InputContainer) -> Recording:
     video = container.streams.video[0]
     if video.duration is None or video.time_base is None:
         raise UnusableSource("the recording does not say how long it is")
+    adaptive = changes_size(video)
+    size = full_size(container, video) if adaptive else PictureSize(video.width, video.height)
     return Recording(
-        width=video.width,
-        height=video.height,
+        width=size.width,
+        height=size.height,
         sample_aspect_ratio=video.sample_aspect_ratio or Fraction(1),
         frame_rate=frame_rate(video.base_rate, video.average_rate),
         start=(video.start_time or 0) * video.time_base,
         duration=video.duration * video.time_base,
         has_audio=bool(container.streams.audio),
+        adaptive=adaptive,
     )

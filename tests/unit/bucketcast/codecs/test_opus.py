@@ -6,11 +6,38 @@ from av.audio.codeccontext import AudioCodecContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketcast.codecs.opus import packet_duration, silent_packet
+from bucketcast.codecs.bits import InvalidBits
+from bucketcast.codecs.opus import OpusHead, packet_duration, parse_opus_head, silent_packet
 
 
-def head(channels: int) -> bytes:
-    return b"OpusHead\x01" + bytes((channels,)) + bytes.fromhex("0000 80bb0000 0000 00")
+def head(channels: int, *, version: int = 1, mapping: int = 0) -> bytes:
+    return b"OpusHead" + bytes((version, channels)) + bytes.fromhex("0000 80bb0000 0000") + bytes((mapping,))
+
+
+@pytest.mark.parametrize(
+    ("data", "channels", "mapping"),
+    [(head(1), 1, 0), (head(2, version=15) + b"more", 2, 0), (head(6, mapping=1), 6, 1)],
+)
+def test_a_head_says_how_many_channels_there_are_and_how_they_are_mapped(
+    data: bytes, channels: int, mapping: int
+) -> None:
+    assert parse_opus_head(data) == OpusHead(channels=channels, mapping=mapping)
+
+
+def test_one_stream_of_one_channel_or_two_is_plain() -> None:
+    heads = [(channels, mapping) for channels in range(9) for mapping in (0, 1, 255)]
+    plain = [
+        (channels, mapping)
+        for channels, mapping in heads
+        if OpusHead(channels=channels, mapping=mapping).is_plain
+    ]
+    assert plain == [(1, 0), (2, 0)]
+
+
+@pytest.mark.parametrize("data", [b"", head(2)[:-1], b"OpusTags" + head(2)[8:], head(2, version=16)])
+def test_what_is_no_head_or_of_a_version_that_nobody_knows_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidBits, match="not an OpusHead"):
+        parse_opus_head(data)
 
 
 @pytest.mark.parametrize("decoder_name", ["opus", "libopus"])

@@ -1,5 +1,6 @@
 """What carries a broadcast's recording is started once, however often and by whomever its rest is seen."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -259,6 +260,42 @@ def test_a_failure_that_an_execution_tells_again_is_not_that_of_the_next_one(wor
     assert world.document_of_one.state is RecordingState.WAITING
     world.recordings.fail(STREAM, ONE, execution="2", step="finalize", reason="again")
     assert world.document_of_one.reason == "again"
+
+
+def test_a_failure_told_while_the_next_execution_is_being_started_is_neither_taken_nor_dropped(
+    world: RecordingWorld,
+) -> None:
+    """Nobody knows yet whether it is that one's own: who tells it is asked to tell it again."""
+    world.see()
+    world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
+    told: list[str] = []
+
+    class Slow(FakeExecutions):
+        def start(self, workflow: str, argument: Mapping[str, str | int | bool]) -> str:
+            for execution in (FIRST_EXECUTION, "2"):
+                with pytest.raises(Unavailable, match="being started"):
+                    world.recordings.fail(STREAM, ONE, execution=execution, step="finalize", reason="again")
+                told.append(execution)
+            return world.executions.start(workflow, argument)
+
+    replace_executions(world.recordings, Slow()).finalize_again(STREAM, ONE)
+    assert told == [FIRST_EXECUTION, "2"]
+    world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="again")
+    assert not world.document_of_one.is_decided
+    world.recordings.fail(STREAM, ONE, execution="2", step="finalize", reason="again")
+    assert world.document_of_one.reason == "again"
+
+
+def test_a_failure_told_of_what_is_settled_and_whose_execution_was_never_known_is_answered(
+    world: RecordingWorld,
+) -> None:
+    """There is nothing to wait for: an execution that told it would be sent away for a quarter of an hour."""
+    settled = RecordingDocument(
+        stream=STREAM, broadcast=ONE, state=RecordingState.FINALIZED, since=EPOCH, begun=EPOCH
+    )
+    world.recording_documents.create(settled)
+    world.recordings.fail(STREAM, ONE, execution=FIRST_EXECUTION, step="finalize", reason="why")
+    assert world.document_of_one == settled
 
 
 def test_a_change_that_meets_others_all_the_time_is_given_up(world: RecordingWorld) -> None:

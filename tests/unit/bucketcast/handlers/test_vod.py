@@ -179,6 +179,29 @@ def test_a_failure_that_an_execution_tells_again_is_not_that_of_the_next_one() -
     assert found.state is VodState.ENCODING
 
 
+def test_a_failure_told_while_the_next_execution_is_being_started_is_neither_taken_nor_dropped() -> None:
+    """Nobody knows yet whether it is that one's own: who tells it is asked to tell it again."""
+    world = recorded()
+    world.recordings.encode(STREAM, ONE)
+    world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")
+    told: list[str] = []
+
+    class Slow(FakeExecutions):
+        def start(self, workflow: str, argument: Mapping[str, str | int | bool]) -> str:
+            for execution in (FIRST_EXECUTION, "2"):
+                with pytest.raises(Unavailable, match="being started"):
+                    world.recordings.fail_vod(STREAM, ONE, execution=execution, reason="again")
+                told.append(execution)
+            return world.executions.start(workflow, argument)
+
+    replace(world.recordings, executions=Slow()).finalize_again(STREAM, ONE)
+    assert told == [FIRST_EXECUTION, "2"]
+    world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="again")
+    assert document(world).is_encoding
+    world.recordings.fail_vod(STREAM, ONE, execution="2", reason="again")
+    assert not document(world).is_encoding
+
+
 def test_it_is_announced_when_it_is_there_and_not_before() -> None:
     world = recorded()
     world.recordings.encode(STREAM, ONE)
@@ -307,10 +330,11 @@ def test_what_was_decided_while_it_was_being_started_stays() -> None:
 
     class Quick(FakeExecutions):
         def start(self, workflow: str, argument: Mapping[str, str | int | bool]) -> str:
-            world.recordings.fail_vod(STREAM, ONE, execution=FIRST_EXECUTION, reason="why")
+            put(world.media, vod_facts_name(STREAM, ONE))
+            world.recordings.announce(STREAM, ONE)
             return super().start(workflow, argument)
 
     replace(world.recordings, executions=Quick()).encode(STREAM, ONE)
     found = document(world).vod
     assert found is not None
-    assert (found.state, found.execution) == (VodState.FAILED, "")
+    assert (found.state, found.execution) == (VodState.PUBLISHED, "")

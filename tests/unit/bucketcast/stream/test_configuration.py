@@ -8,6 +8,7 @@ from bucketcast.stream.configuration import (
     DEFAULT_RUNGS,
     MAX_RUNGS,
     Preset,
+    RecordingMode,
     RungConfiguration,
     StreamConfiguration,
 )
@@ -97,6 +98,14 @@ def test_a_value_outside_its_bounds_is_named(field: str, values: list[Any], word
     for value in values:
         with pytest.raises(InvalidConfiguration, match=words):
             StreamConfiguration(**{field: value})
+
+
+def test_a_vod_is_made_of_a_recording() -> None:
+    with pytest.raises(InvalidConfiguration, match="a VOD is made of a recording"):
+        StreamConfiguration(recording=RecordingMode.OFF, vod=True)
+    assert not StreamConfiguration(recording=RecordingMode.OFF).vod
+    for mode in (RecordingMode.ON, RecordingMode.SOURCE):
+        assert StreamConfiguration(recording=mode, vod=True).vod
 
 
 @pytest.mark.parametrize("seconds", [1, 1.5, 2, 6])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketcast.errors import InvalidConfiguration, InvalidInput, InvalidName
-from bucketcast.stream.configuration import Preset, StreamConfiguration
+from bucketcast.stream.configuration import Preset, RecordingMode, StreamConfiguration
 from bucketcast.stream.stream_request import parse_stream_request
 
 
@@ -46,7 +46,7 @@ def test_kilobits_and_seconds_become_bits_and_durations() -> None:
         (b"{}", "missing required field `id`"),
         (b'{"id": 1}', r"\$.id"),
         (b'{"id": "demo", "colour": "red"}', "colour"),
-        (b'{"id": "demo", "preset": "placebo"}', "placebo"),
+        (b'{"id": "demo", "preset": 5}', r"\$.preset"),
         (b'{"id": "demo", "rungs": [{"name": "720p"}]}', "video_kbps"),
         (b'{"id": "\xff"}', "utf-8"),
     ],
@@ -65,6 +65,13 @@ def test_a_body_that_cannot_be_read_is_answered_with_what_is_wrong(body: bytes, 
         ({"segment_seconds": 1e300}, "out of all bounds"),
         ({"reconnect_window_seconds": 10**30}, "out of all bounds"),
         ({"audio_kbps": 10**30}, "audio bitrate"),
+        ({"recording": "sauce"}, "the recording is one of off, on, source$"),
+        ({"recording": ""}, "the recording is one of off, on, source$"),
+        (
+            {"preset": "placebo"},
+            "the preset is one of ultrafast, superfast, veryfast, faster, fast, medium$",
+        ),
+        ({"recording": "off", "vod": True}, "a VOD is made of a recording"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_answered_with_its_bounds(
@@ -73,6 +80,14 @@ def test_a_configuration_that_cannot_be_is_answered_with_its_bounds(
     request = parse_stream_request(json.dumps({"id": "demo"} | fields).encode())
     with pytest.raises(InvalidConfiguration, match=words):
         request.configuration()
+
+
+@pytest.mark.parametrize("preset", Preset)
+@pytest.mark.parametrize("recording", RecordingMode)
+def test_every_preset_and_way_to_record_can_be_asked_for(preset: Preset, recording: RecordingMode) -> None:
+    body = {"id": "demo", "preset": preset.value, "recording": recording.value}
+    configuration = parse_stream_request(json.dumps(body).encode()).configuration()
+    assert (configuration.preset, configuration.recording) == (preset, recording)
 
 
 def test_an_id_that_cannot_be_is_refused() -> None:
@@ -86,7 +101,7 @@ def test_an_id_that_cannot_be_is_refused() -> None:
         st.none() | st.booleans() | st.floats() | st.text(),
         lambda inner: (
             st.lists(inner)
-            | st.dictionaries(st.sampled_from(["id", "rungs", "audio_kbps", "segment_seconds"]), inner)
+            | st.dictionaries(st.sampled_from(["id", "rungs", "audio_kbps", "preset", "recording"]), inner)
         ),
     ).map(lambda value: json.dumps(value).encode())
 )

@@ -72,6 +72,22 @@ def test_pixels_that_are_not_square_are_scaled_in_the_first_rung_too() -> None:
     assert "scale=" in video.split(";")[0]
 
 
+def test_pictures_that_change_their_size_have_that_of_the_first_rung_before_they_are_counted() -> None:
+    """And they are counted in one go: FFmpeg would otherwise make its filters anew at each change."""
+    plan = source_of(recording(adaptive=True))
+    arguments = arguments_of(plan, ALL)
+    for option in ("-reinit_filter", "-max_pixels"):
+        assert list(arguments).index(option) < list(arguments).index("-i")
+        assert option in reference_arguments(plan, ALL, url=FILE)
+        assert option not in arguments_of(source_of(recording()), ALL)
+    chains = graphs(arguments)[0].split(";")
+    assert chains[0].startswith("[0:v:0]scale=1280:720:")
+    assert [re.findall(r"scale=(\d+:\d+)", chain) for chain in chains] == [["1280:720"], ["640:360"]]
+    reference = reference_graph(plan, ALL)
+    assert reference.startswith("scale=1280:720:")
+    assert reference.count("scale=") == 1
+
+
 def test_a_recording_without_sound_is_encoded_without() -> None:
     arguments = arguments_of(source_of(recording(has_audio=False)), ALL)
     assert len(graphs(arguments)) == 1

@@ -32,6 +32,7 @@ def recording(
     start: Fraction = Fraction(0),
     sample_aspect_ratio: Fraction = Fraction(1),
     has_audio: bool = True,
+    adaptive: bool = False,
 ) -> Recording:
     return Recording(
         width=width,
@@ -41,6 +42,7 @@ def recording(
         start=start,
         duration=duration,
         has_audio=has_audio,
+        adaptive=adaptive,
     )
 
 
