@@ -250,7 +250,7 @@ class Recordings:
             vod = known.vod if known.is_encoding else None
             if vod is None or not _is_of(vod.execution, execution):
                 return known
-            return vod_failed(known, reason=reason, now=now)
+            return vod_failed(known, vod, reason=reason, now=now)
 
         self._change(stream, broadcast, change)
         _log.error("a vod failed", extra={"stream": stream, "broadcast": broadcast})

@@ -244,7 +244,7 @@ def vod_resumed(
     if not vod.execution and now - vod.since < STARTING:
         return None
     if vod.executions >= MAX_EXECUTIONS:
-        return vod_failed(known, reason="its executions ended without a result", now=now)
+        return vod_failed(known, vod, reason="its executions ended without a result", now=now)
     begun_again = replace(vod, since=now, execution="", executions=vod.executions + 1)
     return replace(known, vod=begun_again)
 
@@ -333,15 +333,11 @@ def vod_published(known: RecordingDocument, *, now: datetime) -> RecordingDocume
     return replace(known, vod=replace(known.vod, state=VodState.PUBLISHED, since=now, reason=""))
 
 
-def vod_failed(known: RecordingDocument, *, reason: str, now: datetime) -> RecordingDocument:
-    """*known* after encoding it failed for *reason*."""
-    if known.vod is None or not known.is_encoding:
-        return known
-    return replace(known, vod=replace(known.vod, state=VodState.FAILED, since=now, reason=reason))
+def vod_failed(known: RecordingDocument, vod: Vod, *, reason: str, now: datetime) -> RecordingDocument:
+    """*known*, whose *vod* is being encoded, after that failed for *reason*."""
+    return replace(known, vod=replace(vod, state=VodState.FAILED, since=now, reason=reason))
 
 
 def failed(known: RecordingDocument, *, step: str, reason: str, now: datetime) -> RecordingDocument:
-    """*known* after *step* failed for *reason*; what is settled stays as it is."""
-    if known.is_decided:
-        return known
+    """*known*, which is not decided yet, after *step* failed for *reason*."""
     return replace(known, state=RecordingState.FAILED, since=now, failed_step=step, reason=reason)

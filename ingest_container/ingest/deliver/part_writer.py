@@ -111,10 +111,13 @@ class PartWriter:
             self._held -= part.size
 
     async def _record_part(self, part: PendingPart) -> None:
-        pause = FIRST_PAUSE
-        while not await self._try_to_record(part, is_first_try=pause == FIRST_PAUSE):
+        pause, is_first_try = FIRST_PAUSE, True
+        while True:
+            is_over = await self._try_to_record(part, is_first_try=is_first_try)
+            if is_over:  # pragma: no branch - coverage does not see where a coroutine goes on
+                return
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause, is_first_try = min(2 * pause, LONGEST_PAUSE), False
 
     async def _try_to_record(self, part: PendingPart, *, is_first_try: bool) -> bool:
         """Write *part* or lose it; False says to try again."""

@@ -1,8 +1,13 @@
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketcast.codecs.picture_size import PictureSize
-from ingest.vod.growth import largest, sizes_in
+from ingest.vod.growth import PLACES, changes_size, full_size, largest, sizes_in
 
 # Of x264: 320x180, Constrained Baseline.
 PARAMETER_SET = bytes.fromhex("6742c014da05067e7840000003004000000f23c50aa8")
@@ -26,6 +31,39 @@ def test_no_sample_leads_to_anything_but_sizes(noise: bytes, place: int) -> None
     sample = unit(PARAMETER_SET)
     for found in sizes_in(sample[:place] + noise + sample[place:]):
         assert min(found) > 0
+
+
+@dataclass
+class Container:
+    """A recording of ten seconds; its pictures are *small*, and from the middle on *large*."""
+
+    small: bytes
+    large: bytes
+    sought: list[int] = field(default_factory=list)
+
+    def seek(self, moment: int, *, stream: object) -> None:
+        assert stream is VIDEO
+        self.sought.append(moment)
+
+    def demux(self, stream: object) -> Iterator[bytes]:
+        assert stream is VIDEO
+        yield self.small if self.sought[-1] < MIDDLE else self.large
+
+
+VIDEO: Any = SimpleNamespace(
+    width=320, height=180, start_time=900, duration=900_000, codec_context=SimpleNamespace(codec_tag="avc3")
+)
+MIDDLE = 900 + 450_000
+
+
+def test_keyframes_from_all_over_the_recording_are_looked_at() -> None:
+    larger = bytes.fromhex("6742c01ed9005005bb0110000003001000000303c0f1429960")  # 1280x720
+    container: Any = Container(small=unit(PARAMETER_SET), large=unit(larger))
+    assert changes_size(VIDEO)
+    assert full_size(container, VIDEO) == (1280, 720)
+    assert container.sought[0] == 900
+    assert container.sought[-1] == 900 + 900_000 * (PLACES - 1) // PLACES
+    assert len(container.sought) == PLACES
 
 
 def test_the_largest_counts_that_has_the_shape_of_the_first() -> None:
