@@ -186,7 +186,7 @@ class LocalCloud:
             web.functions = await asyncio.to_thread(
                 Functions, options.functions_source, options.functions, self.operations
             )
-            self._closing.callback(web.functions.close)
+            self._closing.push_async_callback(web.functions.close)
         scheduler = Scheduler()
         self._closing.push_async_callback(scheduler.close)
         scheduler.start(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
@@ -19,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from local_cloud.operations import OperationCounts, PriceClass
 
 THREADS_PER_FUNCTION: Final = 8  # enough to overlap their waiting for storage on a developer's machine
+ENDING_SECONDS: Final = 8  # functions give up what is gone after five
 BILLED_SECONDS: Final = 0.1  # Cloud Run rounds an instance's time up to this
 
 
@@ -68,10 +71,14 @@ class Functions:
             billed = max(1, ceil((time.monotonic() - began) / BILLED_SECONDS))
             self._operations.count(PriceClass.FUNCTION_TIME, "100 ms, each call rounded up", name, times=billed)
 
-    def close(self) -> None:
-        """Accept no more calls; those under way are left to end."""
+    async def close(self) -> None:
+        """Accept no more calls, and wait for those under way, but for ENDING_SECONDS at most."""
         for bridge in self._bridges:
             bridge.executor.shutdown(wait=False, cancel_futures=True)
+        # What they answer is for this loop.
+        ended = asyncio.gather(*(asyncio.to_thread(bridge.executor.shutdown) for bridge in self._bridges))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended, ENDING_SECONDS)
 
     def _load(self, source: Path, target: FunctionTarget) -> ASGIApp:
         try:
